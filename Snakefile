@@ -1,0 +1,28 @@
+# Raw video -> frames -> detections -> cubes -> teachers -> model -> scores -> metrics -> report.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/frames.smk"
+include: "rules/detect.smk"
+include: "rules/cubes.smk"
+include: "rules/teachers.smk"
+include: "rules/train.smk"
+include: "rules/score.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{dataset}/report.html", dataset=RUN["datasets"]),

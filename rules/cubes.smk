@@ -1,0 +1,17 @@
+rule cubes:
+    input:
+        frames=f"{SHARD}/frames.h5",
+        detections=f"{SHARD}/detections.h5",
+    output:
+        f"{SHARD}/cubes.h5",
+    params:
+        options=options("cubes"),
+        code=code("cubes"),
+    threads: 2
+    conda:
+        "../envs/ssmtl.yaml"
+    log:
+        "results/{dataset}/logs/cubes_{split}_{shard}.log",
+    shell:
+        "python -m ssmtl cubes {output} --frames {input.frames} --detections {input.detections}"
+        " --split {wildcards.split} {params.options} 2>&1 | tee {log}"

@@ -1,0 +1,32 @@
+rule evaluate:
+    input:
+        manifest="results/{dataset}/manifest.csv",
+        scores=lambda w: [
+            f"{RUN_FOLDER}/scores/{shard}.h5".format(**w) for shard in shards(w.dataset, "test")
+        ],
+    output:
+        metrics=report(
+            f"{RUN_FOLDER}/metrics.json",
+            caption="../workflow/report/metrics.rst",
+            category="{dataset}",
+            subcategory="metrics",
+        ),
+        table=report(
+            f"{RUN_FOLDER}/frame_scores.csv",
+            caption="../workflow/report/frame_scores.rst",
+            category="{dataset}",
+            subcategory="metrics",
+        ),
+    params:
+        options=options("evaluate"),
+        radius=lambda w: settings("cubes", w)["radius"],
+        code=code("evaluate"),
+    threads: 2
+    conda:
+        "../envs/ssmtl.yaml"
+    log:
+        "results/{dataset}/logs/evaluate_{model}_{seed}.log",
+    shell:
+        "python -m ssmtl evaluate {output.metrics} {output.table} --manifest {input.manifest}"
+        " --scores {input.scores} --dataset {wildcards.dataset} --model-name {wildcards.model}"
+        " --seed {wildcards.seed} --radius {params.radius} {params.options} 2>&1 | tee {log}"

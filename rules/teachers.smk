@@ -1,0 +1,20 @@
+rule teachers:
+    input:
+        frames=f"{SHARD}/frames.h5",
+        detections=f"{SHARD}/detections.h5",
+        cubes=f"{SHARD}/cubes.h5",
+    output:
+        f"{SHARD}/teachers.h5",
+    params:
+        options=options("teachers"),
+        code=code("teachers"),
+    threads: 16
+    resources:
+        gpu=1,
+    conda:
+        "../envs/ssmtl.yaml"
+    log:
+        "results/{dataset}/logs/teachers_{split}_{shard}.log",
+    shell:
+        "python -m ssmtl teachers {output} --frames {input.frames} --detections {input.detections}"
+        " --cubes {input.cubes} --split {wildcards.split} {params.options} 2>&1 | tee {log}"

@@ -1,0 +1,3 @@
+from ssmtl.cli import main
+
+main()

@@ -1,0 +1,96 @@
+"""From object scores to frame scores.
+
+Each box is painted with its score, the maximum where boxes overlap; a 3D mean filter runs over
+the clip's volume (9x9x9) [M]; the frame score is the maximum [M], smoothed in time by a Gaussian
+of sigma 21 frames with zero padding [A]. Frames without objects score 0.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, uniform_filter
+
+WINDOW = 256  # frames of the volume in memory at once
+
+
+def paint(
+    frame: np.ndarray, box: np.ndarray, score: np.ndarray, start: int, stop: int, shape: tuple, cell
+) -> np.ndarray:
+    """The score volume of frames start..stop-1, float32 (stop - start, rows, columns).
+
+    frame int (N,) ascending; box float (N, 4) in pixels; score (N,); `shape` is the picture's
+    (height, width) and `cell` the side of a cell, all in pixels. A box covers every cell that it
+    overlaps by half a cell or more, and at least one.
+    """
+    rows, columns = (-(-side // cell) for side in shape)
+    volume = np.zeros((stop - start, rows, columns), np.float32)
+    first = np.rint(box[:, :2] / cell).astype(int).clip(0, (columns - 1, rows - 1))
+    last = np.maximum(np.rint(box[:, 2:] / cell).astype(int), first + 1)
+    for i in range(*np.searchsorted(frame, (start, stop))):
+        (x1, y1), (x2, y2) = first[i], last[i]
+        region = volume[frame[i] - start, y1:y2, x1:x2]
+        np.maximum(region, score[i], out=region)
+    return volume
+
+
+def filtered(
+    frame: np.ndarray,
+    box: np.ndarray,
+    score: np.ndarray,
+    *,
+    span: tuple[int, int],
+    shape: tuple[int, int],
+    cell: int,
+    filter_size: int,
+) -> Iterator[np.ndarray]:
+    """The mean-filtered score volume of a clip in runs of frames, each float32 (n, rows, columns).
+
+    span: the frames (first, one past the last) that can have objects; beyond them, in time, the
+    nearest frame is repeated, and beyond the picture's edges there is 0.
+    """
+    half = filter_size // 2
+    first, end = span
+    for start in range(first, end, WINDOW):
+        stop = min(start + WINDOW, end)
+        low, high = max(first, start - half), min(end, stop + half)
+        volume = paint(frame, box, score, low, high, shape, cell)
+        missing = (half - (start - low), half - (high - stop))
+        volume = np.concatenate(
+            (volume[:1].repeat(missing[0], 0), volume, volume[-1:].repeat(missing[1], 0))
+        )
+        if filter_size > 1:
+            volume = uniform_filter(volume, filter_size, mode="constant")
+        yield volume[half : half + stop - start]
+
+
+def frame_scores(
+    frame: np.ndarray,
+    box: np.ndarray,
+    score: np.ndarray,
+    *,
+    frames: int,
+    radius: int,
+    shape: tuple[int, int],
+    cell: int,
+    filter_size: int,
+) -> np.ndarray:
+    """The maximum of the filtered map in every frame of a clip, float32 (frames,).
+
+    The first and last `radius` frames have no full window and take the nearest frame's score [D].
+    """
+    span = (radius, frames - radius)
+    maps = filtered(
+        frame, box, score, span=span, shape=shape, cell=cell, filter_size=filter_size
+    )
+    middle = np.concatenate([volume.max((1, 2)) for volume in maps])
+    # The running sums of the mean filter leave rounding errors about 0 and 1.
+    return np.pad(middle.clip(0, 1), radius, mode="edge")
+
+
+def smooth(scores: np.ndarray, sigma: float, border: str) -> np.ndarray:
+    """Temporal Gaussian over frame scores (T,); beyond the clip 0 (`zero`) or the end value
+    (`replicate`)."""
+    if not sigma:
+        return scores
+    mode = {"zero": "constant", "replicate": "nearest"}[border]
+    return gaussian_filter1d(scores.astype(np.float64), sigma, mode=mode).astype(np.float32)

@@ -1,0 +1,467 @@
+"""The command line: `ssmtl <stage>`, every stage of the pipeline usable without Snakemake.
+
+A stage's settings are options made from the schema, so that `--help` is the documentation of
+the config. Bad input ends with one line on standard error and status 2.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ssmtl import __version__, config
+from ssmtl.digest import stage_code
+from ssmtl.errors import InputError
+
+TYPES = {"integer": int, "number": float, "string": str}
+
+
+def text_list(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError("true or false expected")
+    return text.lower() == "true"
+
+
+def add_settings(parser: argparse.ArgumentParser, stage: str) -> None:
+    """One option for every key of the stage's section in the schema."""
+    group = parser.add_argument_group("settings")
+    for name, key in config.keys(stage).items():
+        default = key["default"]
+        kind = {"array": text_list, "boolean": truth}.get(key.get("type")) or TYPES.get(
+            key.get("type"), str
+        )
+        shown = ",".join(default) if isinstance(default, list) else repr(default)
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=default,
+            choices=key.get("enum"),
+            metavar=None if "enum" in key else kind.__name__.upper(),
+            help=f"{key['description']} [{shown}]".replace("%", "%%"),
+        )
+
+
+def settings_of(arguments: argparse.Namespace, stage: str) -> dict:
+    """The stage's settings among the arguments, checked against the schema."""
+    values = {name: getattr(arguments, name) for name in config.keys(stage)}
+    config.check({"datasets": {}, "run": {"datasets": []}, stage: values})
+    return values
+
+
+class Commands:
+    """The parser, filled by one function per command."""
+
+    def __init__(self):
+        self.parser = argparse.ArgumentParser(prog="ssmtl", description=__doc__)
+        self.parser.add_argument("--version", action="version", version=f"ssmtl {__version__}")
+        self.parser.add_argument("--verbose", action="store_true", help="show debug messages")
+        self.commands = self.parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(self, name: str, help: str, run: Callable, stage: str | None = None, **options) -> None:
+        """A command; `options` are argparse keywords per argument, by the argument's name."""
+        parser = self.commands.add_parser(name, help=help, description=help)
+        for option, keywords in options.items():
+            if keywords.pop("positional", False):
+                parser.add_argument(option, **keywords)
+            else:
+                parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
+        if stage:
+            add_settings(parser, stage)
+        parser.set_defaults(run=run, stage=stage, parser=parser)
+
+
+def output(help: str) -> dict:
+    return {"positional": True, "type": Path, "help": help}
+
+
+def file(help: str, **more) -> dict:
+    return {"type": Path, "required": True, "help": help} | more
+
+
+def files(help: str, **more) -> dict:
+    return {"type": Path, "required": True, "nargs": "+", "help": help} | more
+
+
+SPLIT = {"choices": ["train", "test"], "required": True, "help": "split of the data set"}
+
+
+def scenes(a) -> None:
+    from ssmtl.datasets import demo
+
+    demo.render(
+        a.folder,
+        seed=a.seed,
+        split_role=a.split_role,
+        train_clips=a.train_clips,
+        test_clips=a.test_clips,
+        frames=a.frames,
+        jobs=a.jobs,
+    )
+
+
+def train_detector(a) -> None:
+    from ssmtl.detection import demo_training
+
+    demo_training.train(
+        a.output,
+        seed=a.seed,
+        scenes=a.scenes,
+        frames_per_scene=a.frames_per_scene,
+        epochs=a.epochs,
+        image_size=a.image_size,
+        jobs=a.jobs,
+    )
+
+
+def fetch(a) -> None:
+    from ssmtl import datasets, download, store
+
+    about = datasets.reader(a.reader).ABOUT
+    if not about.downloads:
+        raise InputError(
+            f"{about.title} may not be fetched automatically; get it from {about.homepage} and "
+            f"unpack it into {a.output.parent}, see docs/data.md"
+        )
+    for item in about.downloads:
+        archive = a.output.parent / item.url.rsplit("/", 1)[-1]
+        download.download(item.url, item.sha256, archive)
+        download.unpack(archive, a.output.parent / archive.name.split(".")[0])
+        archive.unlink()
+    with store.replacing(a.output) as path:
+        path.write_text(json.dumps([vars(item) for item in about.downloads], indent=1) + "\n")
+
+
+def manifest(a) -> None:
+    from ssmtl.manifest import build_manifest
+
+    build_manifest(
+        a.output,
+        dataset=a.dataset,
+        reader=a.reader,
+        root=a.path,
+        options=a.options,
+        exclude=a.exclude,
+        shards={"train": a.train_shards, "test": a.test_shards},
+        expected_frames=a.expected_frames,
+        allow_partial=a.allow_partial,
+        fps=a.fps,
+    )
+
+
+def frames(a) -> None:
+    from ssmtl.frames import extract_frames
+
+    extract_frames(
+        a.output, manifest=a.manifest, split=a.split, shard=a.shard, settings=a.settings, code=a.code
+    )
+
+
+def detect(a) -> None:
+    from ssmtl.detections import detect_objects
+
+    detect_objects(a.output, frames=a.frames, boxes=a.boxes, settings=a.settings, code=a.code)
+
+
+def cubes(a) -> None:
+    from ssmtl.cubes import make_cubes
+
+    make_cubes(
+        a.output,
+        frames=a.frames,
+        detections=a.detections,
+        split=a.split,
+        settings=a.settings,
+        code=a.code,
+    )
+
+
+def teachers(a) -> None:
+    from ssmtl.teachers import write_teachers
+
+    write_teachers(
+        a.output,
+        frames=a.frames,
+        detections=a.detections,
+        cubes=a.cubes,
+        split=a.split,
+        settings=a.settings,
+        code=a.code,
+    )
+
+
+def train(a) -> None:
+    from ssmtl.training import train_model
+
+    train_model(
+        a.output,
+        cubes=a.cubes,
+        teachers=a.teachers,
+        state=a.state or a.output / ".state",
+        seed=a.seed,
+        settings=a.settings,
+        code=a.code,
+    )
+
+
+def calibrate(a) -> None:
+    from ssmtl.scoring import calibrate
+
+    calibrate(
+        a.output, weights=a.model, cubes=a.cubes, teachers=a.teachers, settings=a.settings
+    )
+
+
+def score(a) -> None:
+    from ssmtl.scoring import score_objects
+
+    if a.settings["fusion"] == "ecdf" and a.calibration is None:
+        raise InputError("score: --fusion ecdf needs --calibration, made by `ssmtl calibrate`")
+    score_objects(
+        a.output,
+        weights=a.model,
+        calibration=a.calibration,
+        cubes=a.cubes,
+        teachers=a.teachers,
+        settings=a.settings,
+    )
+
+
+def evaluate(a) -> None:
+    from ssmtl import evaluation
+
+    evaluation.evaluate(
+        a.output,
+        a.table,
+        manifest=a.manifest,
+        scores=a.scores,
+        dataset=a.dataset,
+        model=a.model_name,
+        seed=a.seed,
+        radius=a.radius,
+        settings=a.settings,
+    )
+    show(argparse.Namespace(metrics=[a.output]))
+
+
+def history(a) -> None:
+    import pandas as pd
+
+    from ssmtl.reporting import plots
+
+    plots.save(plots.history_figure(pd.read_csv(a.history)), a.output)
+
+
+def report(a) -> None:
+    from ssmtl.reporting.report import write_report
+
+    write_report(
+        a.output,
+        dataset=a.dataset,
+        config=a.config,
+        manifest=a.manifest,
+        frames=a.frames,
+        detections=a.detections,
+        cubes=a.cubes,
+        teachers=a.teachers,
+        runs=a.runs,
+    )
+
+
+def show(a) -> None:
+    from ssmtl.evaluation import metrics_text
+
+    for path in a.metrics:
+        metrics = json.loads(path.read_text())
+        print(f"{metrics['dataset']}, model {metrics['model']}, seed {metrics['seed']}")
+        print(metrics_text(metrics))
+
+
+def commands() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    c = Commands()
+    integer = {"type": int, "required": True}
+    c.add(
+        "scenes",
+        "Render the demo's scenes.",
+        scenes,
+        folder=output("folder to write"),
+        seed=integer | {"help": "seed of the scenes"},
+        split_role={"choices": ["test", "dev"], "default": "test", "help": "which test scenes"},
+        train_clips=integer | {"help": "normal training clips"},
+        test_clips=integer | {"help": "test clips"},
+        frames=integer | {"help": "frames of a clip"},
+        jobs={"type": int, "default": 1, "help": "processes"},
+    )
+    c.add(
+        "train-detector",
+        "Train the demo's small detector on scenes of its own.",
+        train_detector,
+        output=output("weights to write (.pt)"),
+        seed={"type": int, "default": 0, "help": "seed of scenes and training"},
+        scenes={"type": int, "default": 60, "help": "scenes rendered"},
+        frames_per_scene={"type": int, "default": 25, "help": "pictures taken of each"},
+        epochs={"type": int, "default": 20, "help": "passes over the pictures"},
+        image_size={"type": int, "default": 320, "help": "input side in pixels"},
+        jobs={"type": int, "default": 2, "help": "processes"},
+    )
+    c.add(
+        "fetch",
+        "Download a data set that may be fetched automatically.",
+        fetch,
+        output=output("file that says what was fetched"),
+        reader={"required": True, "help": "reader of the data set"},
+    )
+    c.add(
+        "manifest",
+        "List the clips of a data set, with frames, sizes and labels.",
+        manifest,
+        output=output("manifest to write (.csv)"),
+        dataset={"required": True, "help": "name of the data set"},
+        reader={"required": True, "help": "reader of its layout"},
+        path=file("folder of the data set"),
+        options={"type": json.loads, "default": {}, "help": "reader options, JSON"},
+        exclude={"type": text_list, "default": [], "help": "clips to leave out, comma-separated"},
+        train_shards={"type": int, "default": 1, "help": "shards of the training split"},
+        test_shards={"type": int, "default": 1, "help": "shards of the test split"},
+        expected_frames={"type": json.loads, "default": None, "help": "frames per split, JSON"},
+        allow_partial={"type": truth, "default": False, "help": "accept other frame counts"},
+        fps={"type": float, "default": 25.0, "help": "of clips that are folders of images"},
+    )
+    c.add(
+        "frames",
+        "Extract every frame of a shard's clips to HDF5.",
+        frames,
+        "frames",
+        output=output("frames.h5"),
+        manifest=file("manifest.csv"),
+        split=dict(SPLIT),
+        shard={"type": int, "default": 0, "help": "shard of the split"},
+    )
+    c.add(
+        "detect",
+        "Detect the objects of every frame.",
+        detect,
+        "detect",
+        output=output("detections.h5"),
+        frames=file("frames.h5"),
+        boxes=file("CSV of boxes for the imported back end", required=False),
+    )
+    c.add(
+        "cubes",
+        "Crop an object-centric cube for every detection.",
+        cubes,
+        "cubes",
+        output=output("cubes.h5"),
+        frames=file("frames.h5"),
+        detections=file("detections.h5"),
+        split=dict(SPLIT),
+    )
+    c.add(
+        "teachers",
+        "Teacher targets: ResNet-50 outputs and class probabilities.",
+        teachers,
+        "teachers",
+        output=output("teachers.h5"),
+        frames=file("frames.h5"),
+        detections=file("detections.h5"),
+        cubes=file("cubes.h5"),
+        split=dict(SPLIT),
+    )
+    c.add(
+        "train",
+        "Train all proxy tasks jointly on normal video.",
+        train,
+        "train",
+        output=output("folder for model.safetensors, model.json and history.csv"),
+        cubes=files("cubes.h5 of the training shards"),
+        teachers=files("teachers.h5 of the same shards"),
+        state=file("folder of the resumable state [OUTPUT/.state]", required=False),
+        seed={"type": int, "default": 0, "help": "seed of weights, order and views"},
+    )
+    c.add(
+        "calibrate",
+        "Distribution of normal scores on the held-out training clips.",
+        calibrate,
+        "score",
+        output=output("calibration.h5"),
+        model=file("model.safetensors"),
+        cubes=files("cubes.h5 of the training shards"),
+        teachers=files("teachers.h5 of the same shards"),
+    )
+    c.add(
+        "score",
+        "Anomaly scores of every object.",
+        score,
+        "score",
+        output=output("scores file (.h5)"),
+        model=file("model.safetensors"),
+        calibration=file("calibration.h5, for --fusion ecdf", required=False),
+        cubes=file("cubes.h5"),
+        teachers=file("teachers.h5"),
+    )
+    c.add(
+        "evaluate",
+        "Frame scores, Gaussian smoothing and AUC.",
+        evaluate,
+        "evaluate",
+        output=output("metrics.json"),
+        table=output("frame_scores.csv"),
+        manifest=file("manifest.csv"),
+        scores=files("scores of all test shards"),
+        dataset={"required": True, "help": "name of the data set"},
+        model_name={"default": "model", "help": "name of the model"},
+        seed={"type": int, "default": 0, "help": "seed of the model"},
+        radius={"type": int, "default": 3, "help": "cubes.radius that the cubes were made with"},
+    )
+    c.add(
+        "history",
+        "Plot a training history.",
+        history,
+        output=output("figure to write (.svg)"),
+        history=file("history.csv"),
+    )
+    c.add(
+        "report",
+        "Write the HTML report of a data set.",
+        report,
+        output=output("report.html"),
+        dataset={"required": True, "help": "name of the data set"},
+        config={"type": json.loads, "default": {}, "help": "configuration to show, JSON"},
+        manifest=file("manifest.csv"),
+        frames=files("frames.h5 of all shards"),
+        detections=files("detections.h5 of all shards"),
+        cubes=files("cubes.h5 of all shards"),
+        teachers=files("teachers.h5 of all shards"),
+        runs=files("model folders with metrics.json"),
+    )
+    c.add(
+        "show",
+        "Print the metrics table of evaluated models.",
+        show,
+        metrics={"positional": True, "type": Path, "nargs": "+", "help": "metrics.json"},
+    )
+    return c.parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command; exits with 2 and one line where the input is bad."""
+    a = commands().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if a.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
+    )
+    for noisy in ("matplotlib", "PIL", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        if a.stage:
+            a.settings = settings_of(a, a.stage)
+            a.code = stage_code(a.stage, a.settings)
+        a.run(a)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,224 @@
+"""Stage `cubes`: an object-centric cube for every detection.
+
+A cube is the box of frame i cropped from frames i-t..i+t, without tracking, each crop resized
+to a square (docs/methods.md). Training cubes hold the wide window that intermittent samples
+need, t * max_gap frames on each side, and which part of it exists.
+"""
+
+import logging
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torchvision.ops import roi_align
+
+from ssmtl import store
+from ssmtl.device import device
+from ssmtl.errors import InputError
+from ssmtl.frames import Frames
+from ssmtl.progress import progress
+
+log = logging.getLogger(__name__)
+
+FLUSH = 256  # finished cubes written to HDF5 at once
+
+
+def crop(picture: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Crops resized bilinearly with anti-aliasing, aspect not kept.
+
+    picture uint8 (H, W, 3); boxes float32 (N, 4), x1 y1 x2 y2 in pixels, inside the picture.
+    Returns uint8 (N, size, size, 3). Each output pixel is the mean of its bilinear samples, one
+    per source pixel and at least one.
+    """
+    image = picture.permute(2, 0, 1)[None].float()
+    index = torch.zeros(len(boxes), 1, device=boxes.device)
+    # The default sampling ratio takes ceil(box / size) samples a side: no aliasing, no waste.
+    crops = roi_align(image, torch.cat((index, boxes), 1), size, sampling_ratio=-1, aligned=True)
+    return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nested) -> np.ndarray:
+    """Which boxes pass the filters, bool (N,); 0 switches a filter off.
+
+    min_side: shorter side in pixels at least this. max_aspect: longer over shorter side at most
+    this. nested: a box is dropped if more than this share of it lies inside a larger box of the
+    same frame.
+    """
+    sides = box[:, 2:] - box[:, :2]
+    short, long = sides.min(1), sides.max(1)
+    keep = short >= min_side
+    if max_aspect:
+        keep &= long <= max_aspect * short
+    if nested:
+        for number in np.unique(frame):
+            rows = np.flatnonzero(frame == number)
+            keep[rows] &= ~inside_larger(box[rows], nested)
+    return keep
+
+
+def inside_larger(box: np.ndarray, share: float) -> np.ndarray:
+    """Which boxes of one frame have more than `share` of their area inside a larger one."""
+    low = np.maximum(box[:, None, :2], box[None, :, :2])
+    high = np.minimum(box[:, None, 2:], box[None, :, 2:])
+    overlap = np.clip(high - low, 0, None).prod(-1)
+    area = (box[:, 2:] - box[:, :2]).prod(-1)
+    return ((overlap > share * area[:, None]) & (area[None] > area[:, None])).any(1)
+
+
+def windows(frame: np.ndarray, reach: int, frames: int) -> np.ndarray:
+    """The part of each object's window that lies in the clip.
+
+    frame int (N,). Returns int16 (N, 2): first and one past the last index into the window of
+    2 * reach + 1 frames.
+    """
+    start = np.maximum(reach - frame, 0)
+    stop = np.minimum(2 * reach + 1, reach + frames - frame)
+    return np.stack((start, stop), 1).astype(np.int16)
+
+
+def thinned(count: int, stride: int, limit: int, seed: int) -> np.ndarray:
+    """Rows kept of `count`: every stride-th, then `limit` of them at random (0: all), in order."""
+    rows = np.arange(0, count, stride)
+    if limit and len(rows) > limit:
+        rows = np.sort(np.random.default_rng([seed, count]).choice(rows, limit, replace=False))
+    return rows
+
+
+def expanded(box: np.ndarray, scale: float, width: int, height: int) -> np.ndarray:
+    """Boxes enlarged about their centres by `scale`, cut at the picture's edges."""
+    centre, half = (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2 * scale
+    limit = np.array([width, height, width, height], np.float32)
+    return np.clip(np.concatenate((centre - half, centre + half), 1), 0, limit).astype(np.float32)
+
+
+def write_cubes(
+    group: h5py.Group, frames: Frames, frame: np.ndarray, box: np.ndarray, reach: int, size: int
+) -> str:
+    """Crops all cubes of a clip in one pass over its frames; returns a digest of the pixels.
+
+    frame int (N,) ascending; box float32 (N, 4). Frames outside the clip stay black and are
+    excluded by `valid`. Only the cubes whose window holds the current frame are in memory.
+    """
+    where = device()
+    boxes = torch.from_numpy(box).to(where)
+    numbers = np.arange(len(frames))
+    # The objects whose window holds a frame stand next to one another: rows low..high.
+    lows = np.searchsorted(frame, numbers - reach)
+    highs = np.searchsorted(frame, numbers + reach, side="right")
+    room = int((highs - lows).max(initial=0)) + FLUSH
+    buffer = torch.zeros(room, 2 * reach + 1, size, size, 3, dtype=torch.uint8)
+    done, marks = 0, []  # buffer[0] is cube number `done`
+
+    def flush(finished: int) -> None:
+        nonlocal done
+        marks.append(append_cubes(group, buffer[:finished]))
+        waiting = buffer[finished:].clone()
+        buffer[: len(waiting)], buffer[len(waiting) :] = waiting, 0
+        done += finished
+
+    start = max(0, int(frame[0]) - reach) if len(frame) else len(frames)
+    for number, picture in enumerate(frames.decoded(start), start):
+        low, high = lows[number], highs[number]
+        if low - done >= FLUSH:
+            flush(low - done)
+        if low == len(frame):
+            break
+        if high > low:
+            crops = crop(torch.from_numpy(picture).to(where), boxes[low:high], size).cpu()
+            slot = torch.from_numpy(number - frame[low:high].astype(np.int64) + reach)
+            buffer[torch.arange(low - done, high - done), slot] = crops
+    flush(len(frame) - done)
+    return store.digest(marks)
+
+
+def append_cubes(group: h5py.Group, cubes: torch.Tensor) -> str:
+    store.write_rows(group, "cubes", cubes.numpy())
+    return store.digest(cubes.numpy())
+
+
+def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:
+    """Rows of a clip's detections that get a cube: filtered, with a full -t..+t window, thinned."""
+    frame, box, frames = group["frame"][:], group["box"][:], int(group.attrs["frames"])
+    radius = settings["radius"]
+    keep = keep_boxes(
+        box,
+        frame,
+        min_side=settings["min_side"],
+        max_aspect=settings["max_aspect"],
+        nested=settings["nested"],
+    )
+    keep &= (frame >= radius) & (frame < frames - radius)
+    rows = np.flatnonzero(keep)
+    if split == "train":
+        rows = rows[thinned(len(rows), settings["train_stride"], settings["train_max"], seed)]
+    return rows
+
+
+def make_cubes(
+    output: Path, *, frames: Path, detections: Path, split: str, settings: dict, code: str
+) -> None:
+    """Writes `cubes.h5` of one shard from its `frames.h5` and `detections.h5`."""
+    radius, size = settings["radius"], settings["size"]
+    reach = radius * settings["max_gap"] if split == "train" else radius
+    with (
+        store.read(frames, "frames") as source,
+        store.read(detections, "detections") as found,
+        store.Parts(output, "cubes", settings) as parts,
+    ):
+        check_clips(source, found)
+        chosen = {
+            clip: select(found[clip], split, settings, store.seed_of(clip)) for clip in source
+        }
+        refuse_if_full(output, sum(map(len, chosen.values())) * (2 * reach + 1) * size * size * 3)
+        for clip in progress(list(source), "cubes", "clip"):
+            boxes, rows, pictures = found[clip], chosen[clip], Frames(source[clip])
+            if len(pictures) < 2 * radius + 1:
+                raise InputError(
+                    f"{pictures.name}: {len(pictures)} frames are fewer than the {2 * radius + 1}"
+                    " of one cube; list it under the data set's `exclude`"
+                )
+            mark = store.digest(
+                settings, code, split, source[clip].attrs["digest"], boxes.attrs["digest"]
+            )
+            if parts.has(clip, mark):
+                continue
+            with parts.write(clip, mark) as group:
+                frame, box = boxes["frame"][:][rows], boxes["box"][:][rows]
+                area = expanded(box, settings["scale"], pictures.width, pictures.height)
+                pixels = write_cubes(group, pictures, frame, area, reach, size)
+                group["frame"], group["box"], group["detection"] = frame, box, rows
+                group["valid"] = windows(frame, reach, len(pictures))
+                group.attrs.update(
+                    frames=len(pictures),
+                    width=pictures.width,
+                    height=pictures.height,
+                    detections=len(boxes["frame"]),
+                    digest=store.digest(pixels, frame, box),
+                )
+        parts.merge(radius=radius)
+    log.info("cubes: %d cubes in %d clips", sum(map(len, chosen.values())), len(chosen))
+
+
+def check_clips(source: h5py.File, found: h5py.File) -> None:
+    """Both files hold the same clips with the same number of frames."""
+    for clip in sorted({*source, *found}):
+        counts = [int(f[clip].attrs["frames"]) if clip in f else 0 for f in (source, found)]
+        if counts[0] != counts[1]:
+            raise InputError(
+                f"{found.filename}: clip {clip} covers {counts[1]} frames, {source.filename} has "
+                f"{counts[0]}; delete the older of the two files and run again"
+            )
+
+
+def refuse_if_full(output: Path, expected: int) -> None:
+    """Says how large the output will be; InputError where the disk cannot hold it."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(output.parent).free
+    log.info("cubes: %.2f GB expected, %.1f GB free on the disk", expected / 1e9, free / 1e9)
+    if 2 * expected > free:  # the clips' parts and the merged file exist side by side
+        raise InputError(
+            f"{output}: needs {2 * expected / 1e9:.1f} GB while it is made, {free / 1e9:.1f} GB are "
+            "free; free some space, or thin the cubes with cubes.train_stride or cubes.train_max"
+        )

@@ -1,0 +1,211 @@
+"""Training samples: cubes and teacher rows of many clips, on the device or streamed.
+
+The order of samples depends on seed and epoch alone, never on how much memory there is, and the
+draws of a sample on seed, epoch, task and sample: a resumed run, and one on a larger machine,
+sees the same batches.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from ssmtl import store
+from ssmtl.device import free_memory
+from ssmtl.errors import InputError
+from ssmtl.tasks.base import Batch
+
+log = logging.getLogger(__name__)
+
+BLOCK = 32  # neighbouring rows read at once
+POOL = 4096  # rows shuffled together
+VALIDATION = 2**31  # an epoch number that training never reaches
+
+
+class Samples:
+    """Rows of all clips in `cubes.h5` files and the teachers' rows beside them.
+
+    Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip, by its
+    place in `clips`.
+    """
+
+    def __init__(self, cubes: list[Path], teachers: list[Path]):
+        self.stack = ExitStack()
+        self.clips: list[str] = []
+        self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
+        counts, valid, targets, digests = [], [], [], []
+        self.classes: list[str] | None = None
+        for cube_path, teacher_path in zip(cubes, teachers, strict=True):
+            cube_file = self.stack.enter_context(store.read(cube_path, "cubes"))
+            teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
+            self.settings = store.settings_of(cube_file)
+            self.classes = self.classes or json.loads(teacher_file.attrs["classes"])
+            for clip, group in cube_file.items():
+                teacher = matching(teacher_file, clip, group)
+                self.clips.append(clip)
+                self.pairs.append((group, teacher))
+                counts.append(len(group["frame"]))
+                valid.append(group["valid"][:])
+                targets.append({name: teacher[name][:] for name in teacher})
+                digests.append(group.attrs["digest"] + teacher.attrs["digest"])
+        self.offsets = np.cumsum([0, *counts])
+        if not self.offsets[-1]:
+            raise InputError(
+                f"{', '.join(map(str, cubes)) or 'no cubes'}: no training object at all; lower "
+                "detect.confidence, switch off the box filters or add clips"
+            )
+        self.clip = np.repeat(np.arange(len(counts)), counts)
+        self.valid = torch.from_numpy(np.concatenate(valid).astype(np.int64))
+        self.targets = {
+            name: torch.from_numpy(np.concatenate([t[name] for t in targets]))
+            for name in (targets[0] if targets else {})
+        }
+        self.digest = store.digest(digests)
+        self.shape = self.pairs[0][0]["cubes"].shape[1:]
+
+    def __enter__(self) -> "Samples":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stack.close()
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def read(self, rows: np.ndarray) -> torch.Tensor:
+        """Cubes of the given rows, uint8 (len(rows), L, S, S, 3); neighbours in one HDF5 read."""
+        out = np.empty((len(rows), *self.shape), np.uint8)
+        breaks = (np.diff(rows) != 1) | (np.diff(self.clip[rows]) != 0)
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(breaks) + 1):
+            if len(run):
+                clip = self.clip[rows[run[0]]]
+                first = rows[run[0]] - self.offsets[clip]
+                self.pairs[clip][0]["cubes"].read_direct(
+                    out, np.s_[first : first + len(run)], np.s_[run[0] : run[-1] + 1]
+                )
+        return torch.from_numpy(out)
+
+
+def matching(teachers: h5py.File, clip: str, cubes: h5py.Group) -> h5py.Group:
+    """The teachers' rows of a clip; InputError where they were made from other cubes."""
+    if clip not in teachers or teachers[clip].attrs["cubes"] != cubes.attrs["digest"]:
+        raise InputError(
+            f"{teachers.filename}: clip {clip} does not belong to {cubes.file.filename}; "
+            "delete it and run the teachers stage again"
+        )
+    return teachers[clip]
+
+
+def split_clips(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,), by whole clips.
+
+    With a single clip its last `share` of rows validates, with a warning.
+    """
+    filled = np.unique(samples.clip)
+    if len(filled) == 1:
+        log.warning("one training clip only: its last %.0f %% validates", 100 * share)
+        cut = max(1, round(len(samples) * (1 - share)))
+        return np.arange(cut), np.arange(min(cut, len(samples) - 1), len(samples))
+    # Ordered by name, so that the way clips fall into shards changes nothing.
+    named = sorted(filled, key=lambda clip: samples.clips[clip])
+    count = min(len(named) - 1, max(1, round(share * len(named))))
+    held = np.random.default_rng([seed, 15]).choice(named, count, replace=False)
+    mask = np.isin(samples.clip, held)
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
+    """The epoch's rows in pools of about POOL rows, shuffled by block and within each pool."""
+    rng = np.random.default_rng([seed, epoch])
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    order = rng.permutation(len(blocks))
+    per_pool = max(1, POOL // BLOCK)
+    pools = [order[start : start + per_pool] for start in range(0, len(order), per_pool)]
+    return [rng.permutation(np.concatenate([blocks[b] for b in pool])) for pool in pools]
+
+
+def draws(samples: int, seed: int, epoch: int, names: list[str]) -> dict[str, torch.Tensor]:
+    """Per task one uniform number for every sample, float64 (N,)."""
+    return {
+        name: torch.from_numpy(
+            np.random.default_rng([seed, epoch, store.seed_of(name)]).random(samples)
+        )
+        for name in names
+    }
+
+
+class Loader:
+    """Batches of samples on a device, from memory where they fit and streamed where not."""
+
+    def __init__(self, samples: Samples, where: torch.device, share: float = 0.5):
+        self.samples, self.where = samples, where
+        size = len(samples) * int(np.prod(samples.shape))
+        self.resident = None
+        if size <= share * free_memory(where):
+            self.resident = samples.read(np.arange(len(samples))).to(where)
+        log.info(
+            "%d samples, %.2f GB of cubes, %s",
+            len(samples),
+            size / 1e9,
+            "kept on the device" if self.resident is not None else "streamed in shuffled blocks",
+        )
+
+    def batches(
+        self, pools: list[np.ndarray], size: int, numbers: dict[str, torch.Tensor], skip: int = 0
+    ) -> Iterator[Batch]:
+        """The batches of an epoch from number `skip` on, about equal in size within each pool."""
+        plan = [np.array_split(pool, steps(len(pool), size)) for pool in pools]
+        while plan and skip >= len(plan[0]):
+            skip -= len(plan.pop(0))
+        if self.resident is not None:
+            for rows in list(chain.from_iterable(plan))[skip:]:
+                yield self.batch(rows, self.resident[rows], numbers)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            pending = deque(
+                (batches, reader.submit(self.pool, batches)) for batches in plan[:1]
+            )
+            for index in range(len(plan)):
+                batches, future = pending.popleft()
+                order, cubes = future.result()
+                # The next pool is read while this one trains.
+                pending.extend(
+                    (following, reader.submit(self.pool, following))
+                    for following in plan[index + 1 : index + 2]
+                )
+                for rows in batches[skip:]:
+                    picked = cubes[np.searchsorted(order, rows)]
+                    yield self.batch(rows, picked.to(self.where), numbers)
+                skip = 0
+
+    def pool(self, batches: list[np.ndarray]) -> tuple[np.ndarray, torch.Tensor]:
+        """A pool's rows in ascending order, and their cubes in host memory."""
+        rows = np.sort(np.concatenate(batches))
+        return rows, self.samples.read(rows)
+
+    def batch(self, rows: np.ndarray, cubes: torch.Tensor, numbers: dict) -> Batch:
+        return Batch(
+            cubes,
+            self.samples.valid[rows].to(self.where),
+            {name: values[rows].to(self.where) for name, values in numbers.items()},
+            {name: values[rows].to(self.where) for name, values in self.samples.targets.items()},
+        )
+
+
+def steps(rows: int, size: int) -> int:
+    """Batches that `rows` samples make."""
+    return -(-rows // size)
+
+
+def epoch_steps(rows: int, size: int) -> int:
+    """Batches in an epoch of `rows` samples: pools are cut into batches one by one."""
+    pool = POOL // BLOCK * BLOCK
+    return rows // pool * steps(pool, size) + steps(rows % pool, size)

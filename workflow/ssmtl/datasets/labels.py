@@ -1,0 +1,231 @@
+"""Frame labels: as intervals, as arrays, as the manifest's text, and in the published formats.
+
+An interval is (first, last, kind): 0-based frames, both included; the kind is "" if unknown.
+A list of intervals labels a clip, [] says that it is normal, and None that nobody labelled it.
+"""
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ssmtl.datasets import Clip, clip_number
+from ssmtl.errors import InputError
+from ssmtl.media import decode_image, image_files
+
+Interval = tuple[int, int, str]
+
+NORMAL = "normal"
+# Masks must be lossless: a JPEG's artefacts would make every pixel anomalous.
+MASK_SUFFIXES = (".bmp", ".png", ".tif", ".tiff")
+BY_FRAME = ("clip", "frame", "anomalous")
+BY_INTERVAL = ("clip", "first", "last")
+AGAIN = "fetch the clip and its labels again, or exclude the clip"
+
+
+def to_array(intervals: list[Interval], frames: int) -> np.ndarray:
+    """Intervals as bool (frames,), True where a frame is anomalous."""
+    anomalous = np.zeros(frames, bool)
+    for first, last, _ in intervals:
+        anomalous[first : last + 1] = True
+    return anomalous
+
+
+def from_array(anomalous: np.ndarray, kind: str = "") -> list[Interval]:
+    """The runs of nonzero values in an array (frames,), as intervals of one kind."""
+    padded = np.concatenate([[False], np.asarray(anomalous, bool), [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return [
+        (int(start), int(stop) - 1, kind)
+        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def format_labels(intervals: list[Interval] | None) -> str:
+    """The manifest's text: "" for None, "normal" for [], else `61-179` or `5-9:fall;20-30`."""
+    if intervals is None:
+        return ""
+    texts = (f"{first}-{last}" + (f":{kind}" if kind else "") for first, last, kind in intervals)
+    return ";".join(texts) or NORMAL
+
+
+def parse_labels(text: str) -> list[Interval] | None:
+    """What `format_labels` wrote. Raises InputError for anything else."""
+    if text in ("", NORMAL):
+        return [] if text else None
+    return [parse_interval(part) for part in text.split(";")]
+
+
+def parse_interval(text: str) -> Interval:
+    match = re.fullmatch(r"(\d+)-(\d+)(?::([^:;]+))?", text)
+    if not match or int(match[1]) > int(match[2]):
+        raise InputError(f"'{text}': not an interval of frames such as 61-179 or 61-179:running")
+    return int(match[1]), int(match[2]), match[3] or ""
+
+
+def frame_labels(clip: Clip, frames: int) -> list[Interval] | None:
+    """A clip's labels, read from the file or folder that `clip.labels` names.
+
+    Knows a folder of mask images, .npy, .mat (masks or intervals), .m and .csv; docs/data.md
+    describes each. Raises InputError for labels that do not fit a clip of `frames` frames.
+    """
+    if not clip.labels:
+        return None
+    path = Path(clip.labels)
+    read = from_images if path.is_dir() else READERS[path.suffix.lower()]
+    try:
+        intervals = read(path, clip.name, frames)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: the labels of clip {clip.name} are not there") from error
+    return None if intervals is None else checked(sorted(intervals), clip.name, frames, path)
+
+
+def checked(intervals: list[Interval], clip: str, frames: int, where: Path) -> list[Interval]:
+    """The intervals, if each lies within the clip and its kind can be written down."""
+    for first, last, kind in intervals:
+        if not 0 <= first <= last < frames:
+            raise InputError(
+                f"{where}: clip {clip} has 0-based frames 0 to {frames - 1}, "
+                f"found labels for {first} to {last}; {AGAIN}"
+            )
+        if re.search(r"[:;]", kind) or not kind.isprintable():
+            raise InputError(f"{where}: clip {clip}: kind {kind!r} may not hold ':' or ';'")
+    return intervals
+
+
+def fitting(anomalous: np.ndarray, clip: str, frames: int, where: Path) -> list[Interval]:
+    """Intervals of an array with one value per frame, if it is as long as the clip."""
+    if len(anomalous) != frames:
+        raise InputError(
+            f"{where}: clip {clip} has {frames} frames, found labels for {len(anomalous)}; {AGAIN}"
+        )
+    return from_array(anomalous)
+
+
+def from_images(path: Path, clip: str, frames: int) -> list[Interval]:
+    """A folder with one mask image per frame; any nonzero pixel makes a frame anomalous."""
+    files = image_files(path, MASK_SUFFIXES)
+    masks = (decode_image(file.read_bytes(), str(file)) for file in files)
+    return fitting(np.array([mask.any() for mask in masks]), clip, frames, path)
+
+
+def from_npy(path: Path, clip: str, frames: int) -> list[Interval]:
+    """An array (T,) with 0 or 1 per frame, or (T, H, W) with a mask per frame."""
+    array = loaded(path, np.load, allow_pickle=False)
+    return fitting(array.reshape(len(array), -1).any(axis=1), clip, frames, path)
+
+
+def loaded(path: Path, load: Callable, **options):
+    """`load(path, **options)`, with an InputError for a file that cannot be read."""
+    try:
+        return load(path, **options)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file raises nearly anything in the parsers
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: unreadable labels ({reason}); fetch the file again") from error
+
+
+def from_mat(path: Path, clip: str, frames: int) -> list[Interval]:
+    """A Matlab file: `volLabel`, a cell with a mask per frame, or `gt`, a cell per clip."""
+    # Imported here, since the workflow lists clips, without their labels, on every start.
+    from scipy.io import loadmat
+
+    variables = loaded(path, loadmat, variable_names=["volLabel", "gt"])
+    if "volLabel" in variables:
+        masks = variables["volLabel"].ravel()
+        return fitting(np.array([np.any(mask) for mask in masks]), clip, frames, path)
+    if "gt" not in variables:
+        raise InputError(f"{path}: neither 'volLabel' nor 'gt' in this file; {AGAIN}")
+    cells = variables["gt"]
+    cell = cell_of(list(cells.ravel() if cells.dtype == object else cells), clip, path)
+    # One interval may be a row or a column; several are the columns of a 2xK array.
+    columns = cell.reshape(2, 1) if cell.size == 2 else cell
+    if columns.size and (columns.ndim != 2 or len(columns) != 2):
+        raise InputError(f"{path}: clip {clip}: expected 2xK intervals, found {cell.shape}")
+    return [(int(first) - 1, int(last) - 1, "") for first, last in columns.T] if cell.size else []
+
+
+def cell_of(cells: list, clip: str, where: Path):
+    """The cell of a clip, by the number in the clip's name: the first one is clip 1's."""
+    number = clip_number(clip)
+    if not 1 <= number <= len(cells):
+        raise InputError(f"{where}: no labels for clip {clip}, it has {len(cells)} clips; {AGAIN}")
+    return cells[number - 1]
+
+
+def from_m(path: Path, clip: str, frames: int) -> list[Interval]:
+    """Matlab text with one `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];` per clip."""
+    text = re.sub(r"%.*", "", path.read_text(errors="replace"))
+    cells = re.findall(r"\{\s*end\s*\+\s*1\s*\}\s*\.gt_frame\s*=\s*\[([^]]*)\]", text)
+    cell = re.sub(r"\s*:\s*", ":", cell_of(cells, clip, path)).replace(",", " ")
+    ranges = [re.fullmatch(r"(\d+)(?::(\d+))?", part) for part in cell.split()]
+    if not all(ranges):
+        raise InputError(f"{path}: clip {clip}: [{cell}] is no list of ranges such as 5:90")
+    return [(int(match[1]) - 1, int(match[2] or match[1]) - 1, "") for match in ranges]
+
+
+def from_csv(path: Path, clip: str, frames: int) -> list[Interval] | None:
+    """A table by frame or by interval; None for a clip that it does not name."""
+    rows = [row for row in csv_rows(path) if row["clip"] == clip]
+    if not rows:
+        return None
+    return by_frame(rows, clip, frames, path) if "frame" in rows[0] else by_interval(rows, path)
+
+
+def csv_clips(path: Path) -> set[str]:
+    """The names of the clips that a table of labels names."""
+    return {row["clip"] for row in csv_rows(path)}
+
+
+def csv_rows(path: Path) -> list[dict]:
+    """The rows of a table of labels, as text, each with its `line` in the file."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            rows = [{**row, "line": str(table.line_num)} for row in table]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8 ({error}); save it as one") from error
+    columns = table.fieldnames or []
+    if not (set(BY_FRAME) <= set(columns) or set(BY_INTERVAL) <= set(columns)):
+        raise InputError(
+            f"{path}: found the columns {','.join(columns)}; expected {','.join(BY_FRAME)} "
+            f"or {','.join(BY_INTERVAL)}[,kind]"
+        )
+    return rows
+
+
+def by_frame(rows: list[dict], clip: str, frames: int, path: Path) -> list[Interval]:
+    labels = {whole(row, "frame", path): whole(row, "anomalous", path) for row in rows}
+    if len(rows) != frames or sorted(labels) != list(range(frames)):
+        raise InputError(
+            f"{path}: clip {clip}: expected each of the frames 0 to {frames - 1} once, found "
+            f"{len(rows)} rows for the frames {min(labels)} to {max(labels)}; {AGAIN}"
+        )
+    if not set(labels.values()) <= {0, 1}:
+        raise InputError(f"{path}: clip {clip}: 'anomalous' is neither 0 nor 1 everywhere")
+    return from_array(np.array([labels[frame] for frame in range(frames)]))
+
+
+def by_interval(rows: list[dict], path: Path) -> list[Interval]:
+    """A clip's intervals; one row without first and last says that the clip is normal."""
+    if len(rows) == 1 and not rows[0]["first"] and not rows[0]["last"]:
+        return []
+    return [
+        (whole(row, "first", path), whole(row, "last", path), (row.get("kind") or "").strip())
+        for row in rows
+    ]
+
+
+def whole(row: dict, column: str, path: Path) -> int:
+    try:
+        return int(row[column])
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{path}, line {row['line']}: '{column}' must be a whole number, found {row[column]!r}"
+        ) from None
+
+
+READERS = {".npy": from_npy, ".mat": from_mat, ".m": from_m, ".csv": from_csv}

@@ -1,0 +1,5 @@
+"""Object detection: one back end per file, chosen by name, all behind one `detect` call."""
+
+from ssmtl.detection.base import Boxes, Detector, class_vectors, detect, load
+
+__all__ = ["Boxes", "Detector", "class_vectors", "detect", "load"]

@@ -1,0 +1,337 @@
+"""What every detector shares: pictures in, boxes with their full class vectors out.
+
+A back end is a module of this package with a function
+`load(weights, *, cfg, names, image_size, device) -> Detector`; its `Detector` only answers
+`raw`, everything before and after the network is here.
+"""
+
+import importlib
+import logging
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torchvision.ops import batched_nms
+
+from ssmtl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Objects of one picture; `detect` gives the most confident first.
+
+    box: float32 (N, 4), x1 y1 x2 y2 in pixels of the picture, inside it, never empty.
+    confidence: float32 (N,), objectness times the best class probability.
+    class_id: int32 (N,), the best class; -1 where the class is not known.
+    class_probs: float32 (N, C), one sigmoid per class, without the objectness; C may be 0.
+    """
+
+    box: np.ndarray
+    confidence: np.ndarray
+    class_id: np.ndarray
+    class_probs: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+
+class Detector(ABC):
+    """A network that proposes boxes. Back ends set the constants and implement `raw`.
+
+    grey: the value around a letterboxed picture.
+    square: pad to a full square; else only to the next multiple of `stride` on the short side.
+    stride: the sides of the input are multiples of it.
+    has_objectness: whether `raw` gives an objectness of its own.
+    batch: pictures per forward pass; halved for good when the device runs out of memory.
+    """
+
+    grey: float = 114 / 255
+    square: bool = False
+    stride: int = 32
+    has_objectness: bool = False
+    batch: int = 32
+
+    def __init__(self, classes: Sequence[str], image_size: int, device: torch.device):
+        if image_size < self.stride or image_size % self.stride:
+            raise InputError(
+                f"detector image_size {image_size} is not a multiple of {self.stride}; "
+                f"use {max(round(image_size / self.stride), 1) * self.stride}"
+            )
+        self.classes = tuple(classes)
+        self.image_size = image_size
+        self.device = device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network: half on CUDA, single elsewhere."""
+        return torch.float16 if self.device.type == "cuda" else torch.float32
+
+    @abstractmethod
+    def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """All candidates of a batch, before any threshold or suppression.
+
+        images: float (B, 3, H, W) in [0, 1] on `device`.
+        Returns float32 boxes (B, A, 4) as x1 y1 x2 y2 in input pixels, objectness (B, A), ones for
+        a head without it, and class_probs (B, A, C).
+        """
+
+
+def load(
+    backend: str, weights: str, *, cfg: str = "", names: str = "", image_size: int, device: str
+) -> Detector:
+    """The detector of the back end `backend`, a module of this package.
+
+    weights, cfg, names: files, as the back end needs them; device: "cpu", "cuda", "cuda:1", ...
+    Raises InputError for an unknown back end or device and for unusable files.
+    """
+    module = _backend(backend)
+    return module.load(weights, cfg=cfg, names=names, image_size=image_size, device=_device(device))
+
+
+@torch.inference_mode()
+def detect(
+    detector: Detector,
+    frames: Sequence[np.ndarray],
+    *,
+    confidence: float,
+    iou: float,
+    max_boxes: int = 300,
+) -> list[Boxes]:
+    """The objects of each frame, in the order of the frames.
+
+    frames: uint8 (H, W, 3) RGB each, of any mixture of sizes.
+    confidence: least confidence of a box; iou: of two boxes of the same class that overlap by more
+    than this, the less confident goes; max_boxes: most boxes per frame.
+    Raises InputError where not even one frame fits into the device's memory.
+    """
+    found: dict[int, Boxes] = {}
+    for shape in dict.fromkeys(frame.shape for frame in frames):
+        members = [index for index, frame in enumerate(frames) if frame.shape == shape]
+        fit = letterbox(*shape[:2], detector.image_size, detector.stride, detector.square)
+
+        def run(indices: Sequence[int], fit: "Letterbox" = fit) -> list[Boxes]:
+            images = _place([frames[index] for index in indices], fit, detector)
+            candidates = zip(*detector.raw(images), strict=True)
+            return [_select(*each, fit, confidence, iou, max_boxes) for each in candidates]
+
+        found.update(zip(members, _in_batches(detector, members, run), strict=True))
+    return [found[index] for index in range(len(frames))]
+
+
+@torch.inference_mode()
+def class_vectors(
+    detector: Detector, crops: torch.Tensor | np.ndarray, boxes: torch.Tensor | np.ndarray
+) -> np.ndarray:
+    """What the detector would call each given object: one class vector per crop.
+
+    crops: float (N, 3, S, S) in [0, 1], an enlarged cut around each object, S a multiple of the
+    detector's stride; boxes: float (N, 4), the object inside its crop, x1 y1 x2 y2 in pixels.
+    Of the candidates before threshold and suppression, the one with the largest product of
+    objectness (without one: best class probability) and IoU with the object answers; where none
+    overlaps the object, the one whose centre is nearest.
+
+    Returns float32 (N, C).
+    """
+    crops, boxes = torch.as_tensor(crops), torch.as_tensor(boxes, dtype=torch.float32)
+    if len(crops) != len(boxes):
+        raise ValueError(f"{len(crops)} crops for {len(boxes)} boxes")
+
+    def run(indices: Sequence[int]) -> list[np.ndarray]:
+        images, targets = (
+            each[list(indices)].to(detector.device, torch.float32) for each in (crops, boxes)
+        )
+        candidates, objectness, probs = detector.raw(images)
+        strength = objectness if detector.has_objectness else probs.amax(-1)
+        best = best_candidate(candidates, strength, targets)
+        return list(probs[torch.arange(len(best)), best].cpu().numpy())
+
+    vectors = _in_batches(detector, range(len(crops)), run)
+    return np.array(vectors, np.float32).reshape(len(crops), len(detector.classes))
+
+
+def best_candidate(
+    candidates: torch.Tensor, strength: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Index of the candidate that speaks for each target.
+
+    candidates: (N, A, 4), strength: (N, A), targets: (N, 4). Returns int64 (N,): the largest
+    strength * IoU; the nearest centre where every product is 0.
+    """
+    targets = targets[:, None]
+    low = torch.maximum(candidates[..., :2], targets[..., :2])
+    high = torch.minimum(candidates[..., 2:], targets[..., 2:])
+    shared = _area(low, high)
+    union = (
+        _area(candidates[..., :2], candidates[..., 2:])
+        + _area(targets[..., :2], targets[..., 2:])
+        - shared
+    )
+    weight = strength * shared / union.clamp(min=1e-9)
+    offset = (candidates[..., :2] + candidates[..., 2:]) - (targets[..., :2] + targets[..., 2:])
+    nearest = offset.square().sum(-1).argmin(1)
+    return torch.where(weight.amax(1) > 0, weight.argmax(1), nearest)
+
+
+class Letterbox(NamedTuple):
+    """How a picture of `source` (height, width) lies in the network's input `canvas`."""
+
+    source: tuple[int, int]
+    resized: tuple[int, int]
+    canvas: tuple[int, int]
+    top: int
+    left: int
+
+
+def letterbox(height: int, width: int, size: int, stride: int, square: bool) -> Letterbox:
+    """The largest centred placement of a picture in `size` pixels that keeps its aspect."""
+    scale = size / max(height, width)
+    resized = max(round(height * scale), 1), max(round(width * scale), 1)
+    canvas = (size, size) if square else tuple(math.ceil(n / stride) * stride for n in resized)
+    return Letterbox(
+        (height, width),
+        resized,
+        canvas,
+        top=(canvas[0] - resized[0]) // 2,
+        left=(canvas[1] - resized[1]) // 2,
+    )
+
+
+def read_names(path: str, count: int) -> tuple[str, ...]:
+    """Class names from a file with one a line; without a file the numbers 0 to count - 1.
+
+    Raises InputError where the file does not hold `count` names.
+    """
+    if not path:
+        return tuple(str(index) for index in range(count))
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: class names cannot be read ({error}); check `names`") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) != count:
+        raise InputError(
+            f"{path}: {len(names)} class names for a network of {count} classes; "
+            "use the names file that belongs to the weights"
+        )
+    return names
+
+
+def _backend(name: str):
+    if re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        target = f"{__package__}.{name}"
+        try:
+            module = importlib.import_module(target)
+        except ModuleNotFoundError as error:
+            if error.name != target:
+                raise
+        else:
+            if hasattr(module, "load") and name != "base":
+                return module
+    raise InputError(
+        f"unknown detector back end {name!r}; choose ultralytics, darknet or another file of "
+        "workflow/ssmtl/detection/ that has a `load`"
+    )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}; use cpu, cuda or cuda:<number>") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {name} is not there ({torch.cuda.device_count()} CUDA devices); use cpu"
+        )
+    return device
+
+
+def _in_batches(detector: Detector, items: Sequence, run: Callable[[Sequence], list]) -> list:
+    """`run` over the items, `detector.batch` at a time, with smaller batches when memory ends."""
+    results: list = []
+    while len(results) < len(items):
+        chunk = items[len(results) : len(results) + detector.batch]
+        try:
+            answers = run(chunk)
+        except torch.OutOfMemoryError:
+            answers = None
+        # Outside the handler, where the exception no longer keeps the failed batch's tensors.
+        if answers is None:
+            _shrink_batch(detector, len(chunk))
+        else:
+            results += answers
+    return results
+
+
+def _shrink_batch(detector: Detector, failed: int) -> None:
+    if failed == 1:
+        raise InputError(
+            f"one picture at image_size {detector.image_size} does not fit into the memory of "
+            f"{detector.device}; lower image_size or choose another device"
+        )
+    detector.batch = failed // 2
+    log.warning(
+        "%s is out of memory: detecting %d pictures at a time", detector.device, detector.batch
+    )
+    if detector.device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _place(frames: list[np.ndarray], fit: Letterbox, detector: Detector) -> torch.Tensor:
+    """Frames of one size -> float32 (B, 3, *fit.canvas) in [0, 1] on the detector's device."""
+    images = torch.from_numpy(np.stack(frames)).to(detector.device).permute(0, 3, 1, 2)
+    images = images.float().div_(255)
+    if fit.resized != fit.source:
+        images = functional.interpolate(images, fit.resized, mode="bilinear")
+    bottom = fit.canvas[0] - fit.resized[0] - fit.top
+    right = fit.canvas[1] - fit.resized[1] - fit.left
+    return functional.pad(images, (fit.left, right, fit.top, bottom), value=detector.grey)
+
+
+def _select(
+    box: torch.Tensor,
+    objectness: torch.Tensor,
+    probs: torch.Tensor,
+    fit: Letterbox,
+    confidence: float,
+    iou: float,
+    max_boxes: int,
+) -> Boxes:
+    """The candidates of one picture -> its objects: threshold, suppression, source pixels."""
+    best, class_id = probs.max(-1)
+    score = objectness * best
+    kept = torch.nonzero(score >= confidence)[:, 0]
+    box, score, class_id, probs = (each[kept] for each in (box, score, class_id, probs))
+    if len(kept):
+        # batched_nms parts the classes by shifting them, which needs coordinates of 0 and more.
+        kept = batched_nms(box - box.min(), score, class_id, iou)
+    box = _to_source(box[kept], fit)
+    solid = (box[:, 2:] > box[:, :2]).all(1)  # a box in the grey border ends up empty
+    kept = kept[solid][:max_boxes]
+    return Boxes(
+        box=box[solid][:max_boxes].cpu().numpy(),
+        confidence=score[kept].cpu().numpy(),
+        class_id=class_id[kept].cpu().numpy().astype(np.int32),
+        class_probs=probs[kept].cpu().numpy(),
+    )
+
+
+def _to_source(box: torch.Tensor, fit: Letterbox) -> torch.Tensor:
+    """Boxes (N, 4) in input pixels -> pixels of the picture, clipped to it."""
+    (height, width), (high, wide) = fit.source, fit.resized
+    offset = box.new_tensor([fit.left, fit.top] * 2)
+    scale = box.new_tensor([width / wide, height / high] * 2)
+    limit = box.new_tensor([width, height] * 2)
+    return ((box - offset) * scale).clamp(min=0).minimum(limit)
+
+
+def _area(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    return (high - low).clamp(min=0).prod(-1)

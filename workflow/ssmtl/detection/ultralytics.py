@@ -1,0 +1,163 @@
+"""Detectors of the Ultralytics package, by default YOLOv3u.
+
+Ultralytics is licensed under AGPL-3.0, other than this project (Apache-2.0): who passes on or
+serves a system that uses this back end must meet that licence. It is imported nowhere else for
+detection; the `darknet` back end does without it.
+
+Class vectors come from the raw head, candidate by candidate, so each belongs to its box exactly.
+The heads of YOLOv10 and YOLO26 that need no suppression return finished boxes without class
+vectors; their one-to-many head, which is in the same weights, is used instead.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import torch
+
+from ssmtl.detection.base import Detector, read_names
+from ssmtl.errors import InputError
+
+# Read once, when Ultralytics is imported: nothing is installed, looked up or reported online, the
+# user's settings file is neither read nor written, and weights are unpickled from a list of known
+# classes only (ULTRALYTICS_SAFE_LOAD=0 in the environment lifts that for a file you trust).
+os.environ["YOLO_OFFLINE"] = "true"
+os.environ["YOLO_AUTOINSTALL"] = "false"
+os.environ["YOLO_VERBOSE"] = "false"
+os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ssmtl-ultralytics-")
+os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
+
+from ultralytics.nn.modules.head import Detect, v10Detect
+from ultralytics.nn.tasks import load_checkpoint
+from ultralytics.utils import SETTINGS
+from ultralytics.utils.checks import check_yolov5u_filename
+from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
+from ultralytics.utils.tal import dist2bbox, make_anchors
+
+atexit.register(shutil.rmtree, os.environ["YOLO_CONFIG_DIR"], ignore_errors=True)
+dict.update(SETTINGS, sync=False)  # no usage reports; in memory, since SETTINGS writes itself
+
+DEFAULT_WEIGHTS = "yolov3u.pt"
+RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
+TIMEOUT = 30  # seconds without an answer
+
+
+class UltralyticsDetector(Detector):
+    """A `Detect` head of Ultralytics on its backbone; it has no objectness.
+
+    The letterbox is Ultralytics' own: grey 114, the short side padded to the stride only.
+    """
+
+    def __init__(self, model: torch.nn.Module, names: str, image_size: int, device: torch.device):
+        self.stride = int(model.stride.max())
+        self.head = model.model[-1]
+        known = model.names.values() if isinstance(model.names, dict) else model.names
+        classes = read_names(names, self.head.nc) if names else known
+        super().__init__(classes, image_size, device)
+        self.head.end2end = False  # before fusing, which drops the head that is not used
+        self.model = model.fuse(verbose=False).to(device, self.dtype).requires_grad_(False)
+
+    def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        _, heads = self.model(images.to(self.dtype))
+        head = heads.get("one2many", heads)
+        probs = head["scores"].float().sigmoid().transpose(1, 2)  # (B, A, C)
+        return self._decode(head), torch.ones_like(probs[..., 0]), probs
+
+    def _decode(self, head: dict) -> torch.Tensor:
+        """Boxes (B, A, 4) in single precision: half would round by half a pixel."""
+        anchors, strides = make_anchors(head["feats"], self.head.stride, 0.5)  # (A, 2), (A, 1)
+        bins = self.head.reg_max
+        sides = head["boxes"].float().unflatten(1, (4, bins))  # (B, 4, bins, A)
+        if bins > 1:  # a distribution over whole cells; its mean is the distance
+            values = torch.arange(bins, device=sides.device, dtype=sides.dtype)
+            sides = sides.softmax(2) * values[:, None]
+        distances = sides.sum(2).transpose(1, 2)  # (B, A, 4)
+        return dist2bbox(distances, anchors.float(), xywh=False) * strides.float()
+
+
+def load(
+    weights: str = DEFAULT_WEIGHTS,
+    *,
+    cfg: str = "",
+    names: str = "",
+    image_size: int,
+    device: torch.device,
+) -> UltralyticsDetector:
+    """A detector from Ultralytics detection weights.
+
+    weights: path of a .pt file; one that is missing and carries a name of Ultralytics' own is
+    fetched to that path. names: file of class names, else those of the weights. cfg: must be "".
+    Raises InputError for missing or damaged weights and for models without class vectors.
+    """
+    if cfg:
+        raise InputError(f"detect.cfg is {cfg}, but Ultralytics weights need none; leave it empty")
+    path = Path(weights or DEFAULT_WEIGHTS)
+    _refuse_old_name(path)
+    if not path.is_file():
+        _fetch(path)
+    model = _read(path)
+    _refuse_without_class_vectors(model, path)
+    return UltralyticsDetector(model, names, image_size, device)
+
+
+def _refuse_old_name(path: Path) -> None:
+    """Ultralytics would look for another file than the one named."""
+    current = Path(check_yolov5u_filename(str(path), verbose=False))
+    if current != path:
+        raise InputError(f"{path}: Ultralytics reads this name as {current.name}; use that name")
+
+
+def _fetch(path: Path) -> None:
+    """Download official weights to `path`, whole or not at all."""
+    if path.name not in GITHUB_ASSETS_NAMES:
+        raise InputError(
+            f"{path}: no such file, nor a name of Ultralytics' own such as {DEFAULT_WEIGHTS}; "
+            "check detect.weights"
+        )
+    url = f"{RELEASE}/{path.name}"
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+            expected = int(answer.headers.get("Content-Length", part.stat().st_size))
+        if part.stat().st_size != expected:
+            raise OSError(f"{part.stat().st_size} of {expected} bytes arrived")
+        part.replace(path)
+    except OSError as error:  # URLError and time-outs are OSErrors
+        raise InputError(
+            f"{path}: no such file, and the download failed ({error}); "
+            f"get {url} and put it at {path}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> torch.nn.Module:
+    try:
+        # The absolute path keeps Ultralytics from replacing a damaged file by a download.
+        return load_checkpoint(path.resolve(), device="cpu")[0]
+    except Exception as error:  # damage surfaces as a dozen exception types
+        reason = next(iter(str(error).splitlines()), "")
+        raise InputError(
+            f"{path}: not readable as Ultralytics weights ({type(error).__name__}: {reason}); "
+            "fetch the file again"
+        ) from error
+
+
+def _refuse_without_class_vectors(model: torch.nn.Module, path: Path) -> None:
+    head = model.model[-1]
+    if type(head) not in (Detect, v10Detect):
+        raise InputError(
+            f"{path}: a model with a {type(head).__name__} head gives no box-wise class vectors; "
+            f"use detection weights such as {DEFAULT_WEIGHTS} or yolo11n.pt"
+        )
+    if head.cv2 is None:
+        raise InputError(
+            f"{path}: saved after fusing, which removed the head with class vectors; "
+            "use the weights as trained"
+        )

@@ -1,0 +1,37 @@
+"""Where tensors live, and how a device's limits are reported."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from ssmtl.errors import InputError
+
+
+def device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def free_memory(where: torch.device) -> int:
+    """Bytes free on a device."""
+    if where.type == "cuda":
+        return torch.cuda.mem_get_info(where)[0]
+    return psutil.virtual_memory().available
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds torch and asks for deterministic kernels where there are any."""
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turns an out-of-memory error into an InputError that names a remedy."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"{what}: out of GPU memory; {remedy}") from error

@@ -1,0 +1,100 @@
+"""What the results of a stage depend on in this package's code.
+
+Snakemake does not see an edit to an imported module. The digest covers the stage's module and
+all it imports from the package, with docstrings and comments left out.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+# Modules that say things to the user and change no result.
+SILENT = {"ssmtl.progress", "ssmtl.errors"}
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a module of this package, None for anything else."""
+    if name.split(".")[0] != "ssmtl":
+        return None
+    path = ROOT.joinpath(*name.split(".")[1:])
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def parsed(path: Path, without: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
+    """A module's code without docstrings and the functions named, and the modules it imports."""
+    tree = ast.parse(path.read_text())
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from a import b` may name a module b or something in a.
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [
+                part
+                for part in node.body
+                if not is_docstring(part)
+                and not (isinstance(part, ast.FunctionDef) and part.name in without)
+            ]
+    return ast.dump(tree), tuple(imports)
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
+    """A hash of modules such as `ssmtl.cubes` and of what they import within the package.
+
+    `without` names functions of the proxy tasks that do not count: training does not depend on
+    how a task scores.
+    """
+    waiting, seen = list(modules), {}
+    while waiting:
+        name = waiting.pop()
+        path = module_path(name)
+        if path is None or path in seen or name in SILENT:
+            continue
+        in_task = path.parent == ROOT / "tasks"
+        code, imports = parsed(path, without if in_task else ())
+        seen[path] = code
+        waiting += imports
+    state = hashlib.sha256()
+    for path in sorted(seen):
+        state.update(f"{path.relative_to(ROOT)}\n{seen[path]}\n".encode())
+    return state.hexdigest()[:16]
+
+
+def stage_code(stage: str, settings: dict) -> str:
+    """The digest of a stage's code, with the detector and the tasks that its settings name."""
+    tasks = tuple(f"ssmtl.tasks.{name}" for name in settings.get("tasks", ()))
+    backend = settings.get("backend")
+    detectors = (f"ssmtl.detection.{backend}",) if backend else ()
+    without = ("score",) if stage == "train" else ()
+    return code_digest(MODULES[stage], *tasks, *detectors, without=without)
+
+
+MODULES = {
+    "scenes": "ssmtl.datasets.demo",
+    "manifest": "ssmtl.manifest",
+    "frames": "ssmtl.frames",
+    "detect": "ssmtl.detections",
+    "cubes": "ssmtl.cubes",
+    "teachers": "ssmtl.teachers",
+    "train": "ssmtl.training",
+    "score": "ssmtl.scoring",
+    "evaluate": "ssmtl.evaluation",
+    "report": "ssmtl.reporting.report",
+}

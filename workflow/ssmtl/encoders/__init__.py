@@ -1,0 +1,1 @@
+"""Shared encoders, one file each."""

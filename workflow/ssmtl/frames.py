@@ -1,0 +1,151 @@
+"""Stage `frames`: every frame of every clip, encoded, in one HDF5 file per shard.
+
+JPEG sources are copied byte for byte, other images are stored as PNG (lossless), video as
+JPEG or PNG by config. No frame is dropped, repeated or resampled.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ssmtl import media, store
+from ssmtl.errors import InputError
+from ssmtl.manifest import read_manifest, rows
+from ssmtl.progress import progress
+
+log = logging.getLogger(__name__)
+
+AHEAD = 64  # pictures in flight between reading and using them
+WRITE = 256  # encoded frames written to HDF5 at once
+
+
+class Frames:
+    """The frames of one clip in `frames.h5`: `len(frames)`, `frames[i]` uint8 (H, W, 3) RGB."""
+
+    def __init__(self, group: h5py.Group):
+        self.group = group
+        self.offsets = group["offsets"][:]
+        self.name = f"{group.file.filename}: clip {group.name.strip('/')}"
+        self.height, self.width = int(group.attrs["height"]), int(group.attrs["width"])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def encoded(self, index: int) -> np.ndarray:
+        return self.group["bytes"][self.offsets[index] : self.offsets[index + 1]]
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return media.decode_image(self.encoded(index), f"{self.name}, frame {index}")
+
+    def decoded(self, start: int = 0, threads: int = 2) -> Iterator[np.ndarray]:
+        """All frames from `start` on, decoded by threads ahead of their use."""
+
+        def decode(item):
+            return media.decode_image(item[1], f"{self.name}, frame {item[0]}")
+
+        encoded = ((i, self.encoded(i)) for i in range(start, len(self)))
+        return ahead(decode, encoded, threads)
+
+
+def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
+    """`map` by threads with a bounded number of results waiting, in order."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        queue = deque(pool.submit(function, item) for item in islice(items, AHEAD))
+        while queue:
+            yield queue.popleft().result()
+            queue.extend(pool.submit(function, item) for item in islice(items, 1))
+
+
+def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iterator[tuple]]:
+    """The encoding used, and per frame its bytes and its (height, width).
+
+    Source: a folder of images or a video file.
+    """
+    if not source.is_dir():
+        encode = media.encode_png if encoding == "png" else None
+
+        def pack(picture):
+            data = encode(picture) if encode else media.encode_jpeg(picture, quality)
+            return data, picture.shape[:2]
+
+        return encoding, ahead(pack, media.video_frames(source), 2)
+    files = media.image_files(source)
+    keep = all(file.suffix.lower() in (".jpg", ".jpeg") for file in files)
+
+    def load(file):
+        data = file.read_bytes()
+        picture = media.decode_image(data, str(file))  # so that a bad file is noticed here
+        return data if keep else media.encode_png(picture), picture.shape[:2]
+
+    return "jpeg" if keep else "png", ahead(load, files, 2)
+
+
+def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
+    """Stores one clip of the manifest; InputError where its frames are not all there."""
+    source = Path(row.source)
+    encoding, frames = encoded_frames(source, encoding, quality)
+    offsets, contents = [0], []
+    while block := list(islice(frames, WRITE)):
+        for data, size in block:
+            if size != (row.height, row.width):
+                raise InputError(
+                    f"{source}: frame {len(offsets) - 1} is {size[1]}x{size[0]}, the clip is "
+                    f"{row.width}x{row.height}; fetch it again or exclude clip {row.clip}"
+                )
+            offsets.append(offsets[-1] + len(data))
+        joined = np.frombuffer(b"".join(data for data, _ in block), np.uint8)
+        contents.append(store.digest(joined.tobytes()))
+        store.write_rows(group, "bytes", joined)
+    found = len(offsets) - 1
+    if found != row.frames:
+        raise InputError(
+            f"{source}: {found} of {row.frames} frames decoded; the file is truncated, "
+            f"fetch it again or list clip {row.clip} under the data set's `exclude`"
+        )
+    group["offsets"] = np.array(offsets, np.int64)
+    group.attrs.update(
+        frames=found,
+        fps=row.fps,
+        width=row.width,
+        height=row.height,
+        encoding=encoding,
+        source=row.source,
+        digest=store.digest(contents),
+    )
+
+
+def extract_frames(
+    output: Path, *, manifest: Path, split: str, shard: int, settings: dict, code: str
+) -> None:
+    """Writes `frames.h5` of one shard."""
+    clips = rows(read_manifest(manifest), split, shard)
+    with store.Parts(output, "frames", settings) as parts:
+        for row in progress(list(clips.itertuples()), "frames", "clip"):
+            size = source_size(Path(row.source))
+            mark = store.digest(settings, code, row.source, row.frames, size)
+            if not parts.has(row.clip, mark):
+                with parts.write(row.clip, mark) as group:
+                    write_clip(group, row, **settings)
+        parts.merge()
+    with store.read(output, "frames") as file:
+        frames = sum(int(g.attrs["frames"]) for g in file.values())
+        hours = sum(g.attrs["frames"] / g.attrs["fps"] for g in file.values()) / 3600
+    size = output.stat().st_size / 1e9
+    rate = f", {size / hours:.1f} GB per hour of video" if hours else ""
+    log.info("frames: %d clips, %d frames, %.3f GB%s", len(clips), frames, size, rate)
+
+
+def source_size(source: Path) -> int:
+    """Bytes of a clip's source, a file or a folder."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; the manifest names it, make it again")
+    if source.is_dir():
+        return sum(file.stat().st_size for file in source.iterdir())
+    return source.stat().st_size

@@ -1,0 +1,198 @@
+"""The manifest: one row per clip of a data set, with all that later stages need to know of it."""
+
+import inspect
+import logging
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from ssmtl import datasets
+from ssmtl.datasets import Clip
+from ssmtl.datasets.labels import checked, format_labels, parse_labels
+from ssmtl.errors import InputError
+from ssmtl.media import decode_image, image_files, probe_video
+from ssmtl.store import replacing
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "test")
+NUMBERS = {"shard": int, "frames": int, "fps": float, "width": int, "height": int}
+COLUMNS = [
+    *("split", "shard", "clip", "source"),
+    *("frames", "fps", "width", "height"),
+    *("labels", "tracks"),
+]
+
+
+def build_manifest(
+    output: Path,
+    *,
+    dataset: str,
+    reader: str,
+    root: Path,
+    options: dict,
+    exclude: list[str],
+    shards: dict[str, int],
+    expected_frames: dict[str, int] | None,
+    allow_partial: bool,
+    fps: float,
+) -> None:
+    """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
+
+    `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
+    `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
+    are folders of images. The frames per split are compared with `expected_frames`, or, where
+    that is None, with what the reader knows of the published data set. Raises InputError for
+    anything missing, repeated or of the wrong length; with `allow_partial` a wrong total is a
+    warning only.
+    """
+    module = datasets.reader(reader)
+    clips = without(list_clips(module, root, options), exclude, dataset)
+    check_names(clips, root)
+    rows = [row_of(clip, module, shards[clip.split], fps) for clip in clips]
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    if expected_frames is None:
+        expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
+    check_totals(manifest, expected_frames, allow_partial, f"{root}: {dataset}")
+    report(manifest, dataset)
+    with replacing(output) as temporary:
+        manifest.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def list_clips(module: ModuleType, root: Path, options: dict) -> list[Clip]:
+    """The reader's clips, training first, each split sorted by name."""
+    try:
+        inspect.signature(module.list_clips).bind(root, **options)
+    except TypeError as error:
+        name = module.__name__.rpartition(".")[2]
+        raise InputError(f"options of the data set reader '{name}': {error}") from error
+    clips = module.list_clips(Path(root), **options)
+    return sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.name))
+
+
+def without(clips: list[Clip], exclude: list[str], dataset: str) -> list[Clip]:
+    """The clips but for the excluded ones, each of which must name exactly one clip."""
+    excluded = set()
+    for name in exclude:
+        found = [clip for clip in clips if name in (clip.name, f"{clip.split}/{clip.name}")]
+        if not found:
+            raise InputError(f"datasets.{dataset}.exclude: there is no clip '{name}'")
+        if len(found) > 1:
+            raise InputError(
+                f"datasets.{dataset}.exclude: '{name}' is in both splits; "
+                f"write train/{name} or test/{name}"
+            )
+        excluded.update(found)
+    return [clip for clip in clips if clip not in excluded]
+
+
+def check_names(clips: list[Clip], root: Path) -> None:
+    """Raises InputError for a name that a split has twice, and for a split without clips."""
+    counts = Counter((clip.split, clip.name) for clip in clips)
+    for (split, name), count in counts.items():
+        if count > 1:
+            sources = " and ".join(c.source for c in clips if (c.split, c.name) == (split, name))
+            raise InputError(f"{sources}: one name for {count} {split} clips; rename one of them")
+    for split in SPLITS:
+        if not any(clip.split == split for clip in clips):
+            raise InputError(f"{root}: no clips in the {split} split; add some")
+
+
+def row_of(clip: Clip, module: ModuleType, shards: int, fps: float) -> dict:
+    """A clip's row of the manifest."""
+    frames, rate, width, height = probe(Path(clip.source), fps)
+    labels = module.frame_labels(clip, frames)
+    if labels:
+        checked(labels, clip.name, frames, Path(clip.labels or clip.source))
+    return {
+        "split": clip.split,
+        "shard": datasets.shard_of(clip.name, shards),
+        "clip": clip.name,
+        "source": clip.source,
+        "frames": frames,
+        "fps": rate,
+        "width": width,
+        "height": height,
+        "labels": format_labels(labels),
+        "tracks": clip.tracks,
+    }
+
+
+def probe(source: Path, fps: float) -> tuple[int, float, int, int]:
+    """Frames, frames per second, width and height of a clip; decodes one image at most."""
+    if not source.is_dir():
+        return probe_video(source)
+    files = image_files(source)
+    height, width, _ = decode_image(files[0].read_bytes(), str(files[0])).shape
+    return len(files), fps, width, height
+
+
+def check_totals(
+    manifest: pd.DataFrame, expected: dict[str, int], allow_partial: bool, what: str
+) -> None:
+    """Compares each split's number of frames with the expected one."""
+    for split, frames in expected.items():
+        part = manifest[manifest.split == split]
+        found = int(part.frames.sum())
+        if found == frames:
+            continue
+        text = (
+            f"{what}: the {split} split has {found} frames in {len(part)} clips, expected {frames}"
+        )
+        if not allow_partial:
+            raise InputError(
+                f"{text}; fetch what is missing, or set allow_partial: true to go on with this"
+            )
+        log.warning("%s; going on, since allow_partial is set", text)
+
+
+def report(manifest: pd.DataFrame, dataset: str) -> None:
+    """Logs what was found, and warns of test clips that no metric can count."""
+    for split, part in manifest.groupby("split", sort=False):
+        log.info("%s: %s: %d clips, %d frames", dataset, split, len(part), part.frames.sum())
+    test = manifest[manifest.split == "test"]
+    unlabelled = test[test.labels == ""]["clip"].tolist()
+    if unlabelled:
+        names = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
+        counts = f"{len(unlabelled)} of {len(test)} test clips"
+        log.warning("%s: %s have no labels and count in no metric: %s", dataset, counts, names)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest; text columns are never missing values, and clip names stay text ("01").
+
+    Raises InputError for a file that is missing, corrupt, or not a manifest.
+    """
+    path = Path(path)
+    try:
+        manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(manifest.columns) != COLUMNS:
+            raise ValueError(f"found the columns {','.join(manifest.columns)}"[:200])
+        manifest = manifest.astype(NUMBERS)
+        check_rows(manifest)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the stage manifest first") from error
+    except (ValueError, InputError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{path}: not a complete manifest ({reason}); delete it and run again"
+        ) from error
+    return manifest
+
+
+def check_rows(manifest: pd.DataFrame) -> None:
+    """Raises ValueError or InputError for rows that `build_manifest` cannot have written."""
+    if not manifest.split.isin(SPLITS).all():
+        raise ValueError("a split is neither train nor test")
+    if manifest.duplicated(["split", "clip"]).any():
+        raise ValueError("a clip is in it twice")
+    if not (manifest.frames > 0).all() or (manifest["clip"] == "").any():
+        raise ValueError("a clip without a name or frames")
+    manifest.labels.map(parse_labels)
+
+
+def rows(manifest: pd.DataFrame, split: str, shard: int) -> pd.DataFrame:
+    """The rows of one shard of a split, in the manifest's order."""
+    return manifest[(manifest.split == split) & (manifest.shard == shard)].reset_index(drop=True)

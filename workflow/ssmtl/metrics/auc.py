@@ -1,0 +1,37 @@
+"""Frame-level AUC: micro, and macro in two named conventions (docs/methods.md)."""
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+
+def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Area under the ROC curve of bool labels (N,) and scores (N,); None for a single class."""
+    labels = np.asarray(labels, bool)
+    if labels.all() or not labels.any():
+        return None
+    return float(roc_auc_score(labels, scores))
+
+
+def padded(labels: np.ndarray, scores: np.ndarray) -> float:
+    """AUC of a clip with one more frame of label 0, score 0 and one of label 1, score 1 [A].
+
+    This is the authors' practice; it also defines clips of a single class.
+    """
+    return auc(np.append(labels, [False, True]), np.append(scores, [0.0, 1.0]))
+
+
+def micro(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | None:
+    """All frames of all clips in one ROC."""
+    return auc(np.concatenate(labels), np.concatenate(scores))
+
+
+def macro_padded(labels: list[np.ndarray], scores: list[np.ndarray]) -> float:
+    """Mean of the padded AUC over all clips."""
+    return float(np.mean([padded(*clip) for clip in zip(labels, scores, strict=True)]))
+
+
+def macro_strict(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | None:
+    """Mean AUC over the clips that hold both classes; None where there is none."""
+    values = [auc(*clip) for clip in zip(labels, scores, strict=True)]
+    values = [value for value in values if value is not None]
+    return float(np.mean(values)) if values else None

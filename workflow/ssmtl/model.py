@@ -1,0 +1,106 @@
+"""One shared encoder with the heads of its tasks, and how it is kept on disk."""
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ssmtl import store, tasks
+from ssmtl.encoders.cnn3d import FILTERS, CNN3D
+from ssmtl.errors import InputError
+from ssmtl.tasks.base import Batch, Shapes, Views
+
+
+class Model(nn.Module):
+    """Encoder and tasks; knows nothing of a task beyond its interface."""
+
+    def __init__(self, encoder: nn.Module, heads: list[tasks.Task]):
+        super().__init__()
+        self.encoder = encoder
+        self.tasks = nn.ModuleDict({task.name: task for task in heads})
+
+    def features(self, views: Views) -> dict[str, Tensor]:
+        """Encoded views by name, (B, C, side, side); views of one length share a forward pass."""
+        made = {name: make() for name, make in views.items()}
+        lengths: dict[int, list[str]] = {}
+        for name, view in made.items():
+            lengths.setdefault(view.shape[2], []).append(name)
+        features = {}
+        for names in lengths.values():
+            joined = torch.cat([made[name] for name in names])
+            parts = self.encoder(joined).chunk(len(names))
+            features.update(zip(names, parts, strict=True))
+        return features
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of every task, and their weighted sum as `total`."""
+        views = {k: v for task in self.tasks.values() for k, v in task.views(batch).items()}
+        features = self.features(views)
+        losses = {name: task.loss(features, batch) for name, task in self.tasks.items()}
+        total = sum(self.tasks[name].weight * loss for name, loss in losses.items())
+        return {"total": total, **losses}
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The anomaly score of every task, float32 (B,) in [0, 1]."""
+        views = {k: v for task in self.tasks.values() for k, v in task.test_views(batch).items()}
+        features = self.features(views)
+        return {name: task.score(features, batch) for name, task in self.tasks.items()}
+
+
+def build(spec: dict) -> Model:
+    """The model of a specification: tasks, depth, width, size, radius, max_gap, classes, settings."""
+    encoder = CNN3D(spec["depth"], spec["width"])
+    side = spec["size"] >> encoder.pools
+    if side < 2:
+        raise InputError(
+            f"cubes.size {spec['size']} is too small for a {spec['depth']} encoder with "
+            f"{encoder.pools} poolings; use at least {2 << encoder.pools}"
+        )
+    shapes = Shapes(
+        channels=encoder.channels,
+        side=side,
+        pools=encoder.pools,
+        radius=spec["radius"],
+        max_gap=spec["max_gap"],
+        classes=len(spec["classes"]),
+        settings=spec["settings"],
+    )
+    return Model(encoder, tasks.build(spec["tasks"], shapes))
+
+
+def save(folder: Path, model: Model, card: dict) -> None:
+    """Writes model.safetensors and model.json; `card` holds the specification and more."""
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with store.replacing(folder / "model.safetensors") as path:
+        safetensors.torch.save_file(state, path)
+    with store.replacing(folder / "model.json") as path:
+        path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+
+
+def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
+    """The model of a `model.safetensors` and its card, the `model.json` beside it.
+
+    `settings` are added to those the tasks were trained with. Nothing is unpickled. InputError for files that are missing, corrupt or do not fit together.
+    """
+    card_path = weights.with_suffix(".json")
+    for path in (weights, card_path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; train the model first, or check the path")
+    try:
+        card = json.loads(card_path.read_text())
+        spec = card["spec"]
+        if (spec["depth"], spec["width"]) not in FILTERS:
+            raise KeyError(f"{spec['depth']}-{spec['width']}")
+        model = build(spec | {"settings": spec["settings"] | (settings or {})})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error
+    try:
+        state = safetensors.torch.load_file(weights)
+        model.load_state_dict(state)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights}: does not fit {card_path.name} beside it ({reason})") from error
+    return model.eval(), card

@@ -1,0 +1,205 @@
+"""Stages `calibrate` and `score`: from cubes to the anomaly score of every object.
+
+The four scores are averaged per object [P]. With `fusion: ecdf` each task's score is first
+mapped through the distribution of that score on the held-out normal clips of the training
+split [D], so that tasks of different spread weigh the same.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from ssmtl import model as models
+from ssmtl import store
+from ssmtl.data import Samples, matching
+from ssmtl.device import device, memory_errors
+from ssmtl.errors import InputError
+from ssmtl.progress import progress
+from ssmtl.tasks.base import Batch
+
+log = logging.getLogger(__name__)
+
+QUANTILES = 1001
+
+
+def gapless(cubes: np.ndarray, radius: int) -> np.ndarray:
+    """The frames -radius..+radius of stored windows, uint8 (N, 2 * radius + 1, S, S, 3)."""
+    middle = cubes.shape[1] // 2
+    return cubes[:, middle - radius : middle + radius + 1]
+
+
+@torch.inference_mode()
+def score_batch(model: models.Model, cubes: np.ndarray, probabilities: np.ndarray, where) -> dict:
+    """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,)."""
+    count, length = cubes.shape[:2]
+    batch = Batch(
+        torch.from_numpy(cubes).to(where),
+        torch.tensor([[0, length]], device=where).expand(count, 2),
+        targets={"class_probs": torch.from_numpy(probabilities).to(where)},
+    )
+    with torch.autocast("cuda", torch.bfloat16, enabled=where.type == "cuda"):
+        scores = model.scores(batch)
+    return {name: values.float().cpu().numpy() for name, values in scores.items()}
+
+
+def concatenated(parts: list[dict[str, np.ndarray]], names: list[str]) -> dict[str, np.ndarray]:
+    """Scores of several batches as one array per name."""
+    return {
+        name: np.concatenate([part[name] for part in parts] or [np.zeros(0, np.float32)])
+        for name in names
+    }
+
+
+def box_speed(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The baseline: how far the nearest box of the frame before is, over the box's height.
+
+    frame int (N,), box float (N, 4). Returns float32 (N,) in [0, 1), v / (1 + v); 0 where the
+    frame before has no box.
+    """
+    centre, height = (box[:, :2] + box[:, 2:]) / 2, box[:, 3] - box[:, 1]
+    speed = np.zeros(len(frame), np.float32)
+    for number in np.unique(frame):
+        here, before = np.flatnonzero(frame == number), np.flatnonzero(frame == number - 1)
+        if len(before):
+            distance = np.linalg.norm(centre[here, None] - centre[None, before], axis=-1).min(1)
+            speed[here] = distance / np.maximum(height[here], 1)
+    return speed / (1 + speed)
+
+
+def combine(scores: dict[str, np.ndarray], calibration: dict[str, np.ndarray] | None) -> np.ndarray:
+    """The mean of the task scores, float32 (N,) in [0, 1].
+
+    calibration: per task ascending quantiles of its score on normal objects; the score is then
+    replaced by the share of normal objects that score lower.
+    """
+    if calibration:
+        scores = {name: calibrated(values, calibration[name]) for name, values in scores.items()}
+    return np.mean(list(scores.values()), axis=0).astype(np.float32)
+
+
+def calibrated(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """The distribution function that `quantiles` (Q,) describe, at `values` (N,): (N,) in [0, 1].
+
+    The largest normal score goes to Q / (Q + 1), and what lies beyond it keeps its order.
+    """
+    largest, top = quantiles[-1], len(quantiles) / (len(quantiles) + 1)
+    inside = np.interp(values, quantiles, np.linspace(0, top, len(quantiles)))
+    beyond = top + (1 - top) * (values - largest) / max(1 - largest, 1e-9)
+    return np.where(values > largest, np.clip(beyond, top, 1), inside)
+
+
+def check_range(scores: dict[str, np.ndarray], where: str) -> None:
+    """InputError unless all scores are in [0, 1]: empty ground scores 0, and macro AUC adds 0 and 1."""
+    for name, values in scores.items():
+        if not ((values >= 0) & (values <= 1)).all():
+            bad = values[~((values >= 0) & (values <= 1))][0]
+            raise InputError(f"{where}: score {bad} of {name} is not in [0, 1]; train the model again")
+
+
+def clip_scores(model, clips: Iterator[tuple], radius: int, batch: int, where) -> Iterator[tuple]:
+    """Task scores clip by clip: (cubes group, teachers group) -> (cubes group, scores)."""
+    names = list(model.tasks)
+    for cubes, teachers in clips:
+        parts = []
+        for start in range(0, len(cubes["frame"]), batch):
+            rows = np.s_[start : start + batch]
+            crops = gapless(cubes["cubes"][rows], radius)
+            parts.append(score_batch(model, crops, teachers["class_probs"][rows], where))
+        scores = concatenated(parts, names)
+        check_range(scores, f"{cubes.file.filename}: clip {cubes.name.strip('/')}")
+        yield cubes, scores
+
+
+def load_for(weights: Path, classes: list[str], size: int, settings: dict, where):
+    """The model and its card; InputError where it was trained on other classes or cubes."""
+    model, card = models.load(weights, settings)
+    spec = card["spec"]
+    for what, found, expected in (
+        ("detector classes", len(classes), len(spec["classes"])),
+        ("cube size", size, spec["size"]),
+    ):
+        if found != expected:
+            raise InputError(
+                f"{weights}: trained with {expected} as {what}, the data has {found}; "
+                "score with the settings that the model was trained with"
+            )
+    return model.to(where), card
+
+
+def calibrate(
+    output: Path, *, weights: Path, cubes: list[Path], teachers: list[Path], settings: dict
+) -> None:
+    """Writes the quantiles of every task's score on the clips held out of training."""
+    where = device()
+    with Samples(cubes, teachers) as samples:
+        model, card = load_for(
+            weights, samples.classes, samples.settings["size"], model_settings(settings), where
+        )
+        held = set(card["train"]["validation_clips"])
+        chosen = [
+            pair
+            for clip, pair in zip(samples.clips, samples.pairs, strict=True)
+            if clip in held
+        ]
+        radius = card["spec"]["radius"]
+        found = clip_scores(model, iter(chosen), radius, settings["batch"], where)
+        scores = concatenated([scores for _, scores in found], list(model.tasks))
+    levels = np.linspace(0, 1, QUANTILES)
+    with store.create(output, "calibration", settings) as file:
+        for name, values in scores.items():
+            file[name] = np.quantile(values, levels) if len(values) else levels
+
+
+def model_settings(settings: dict) -> dict:
+    return {"distillation_reduction": settings["distillation_reduction"]}
+
+
+def score_objects(
+    output: Path,
+    *,
+    weights: Path,
+    calibration: Path | None,
+    cubes: Path,
+    teachers: Path,
+    settings: dict,
+) -> None:
+    """Writes the scores of every object of one shard; rows as in its `cubes.h5`."""
+    where = device()
+    with store.read(cubes, "cubes") as crops, store.read(teachers, "teachers") as teacher:
+        model, card = load_for(
+            weights,
+            json.loads(teacher.attrs["classes"]),
+            store.settings_of(crops)["size"],
+            model_settings(settings),
+            where,
+        )
+        quantiles = read_calibration(calibration) if settings["fusion"] == "ecdf" else None
+        columns = [*model.tasks, "combined", "speed"]
+        pairs = ((crops[clip], matching(teacher, clip, crops[clip])) for clip in crops)
+        with (
+            store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
+            memory_errors("score", "lower score.batch, or free the GPU"),
+        ):
+            pairs = progress(pairs, "score", "clip", len(crops))
+            for cube, scores in clip_scores(
+                model, pairs, card["spec"]["radius"], settings["batch"], where
+            ):
+                group = out.create_group(cube.name)
+                frame, box = cube["frame"][:], cube["box"][:]
+                combined, speed = combine(scores, quantiles), box_speed(frame, box)
+                extra = {"combined": combined, "speed": speed}
+                check_range(extra, f"{cubes}: clip {cube.name.strip('/')}")
+                for name, values in {"frame": frame, "box": box, **scores, **extra}.items():
+                    group[name] = values
+                for name in ("frames", "width", "height"):
+                    group.attrs[name] = cube.attrs[name]
+
+
+def read_calibration(path: Path) -> dict[str, np.ndarray]:
+    with store.read(path, "calibration") as file:
+        return {name: file[name][:] for name in file}

@@ -1,0 +1,199 @@
+"""Stage `teachers`: what the two teachers of the distillation task say of each object.
+
+ResNet-50's last layer before the softmax, on the middle crop (training only: it is not run at
+inference [P]), and the detector's class probabilities: those kept with the detection, or, for
+imported boxes, those of a detector run on the enlarged object crop.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+import torchvision
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from ssmtl import detection, store
+from ssmtl.device import device, memory_errors, seed_everything
+from ssmtl.errors import InputError
+from ssmtl.frames import Frames
+from ssmtl.progress import progress
+
+log = logging.getLogger(__name__)
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GREY = 0.5  # around a crop that leaves the picture
+
+
+def load_resnet(weights: str, seed: int) -> torch.nn.Module:
+    """ResNet-50 with torchvision's named weights, weights from a file, or 'random' ones.
+
+    A seeded random ResNet is a fixed random function of the crop: it needs no download and is
+    called 'random teacher' wherever its figures appear.
+    """
+    if weights == "random":
+        seed_everything(seed)
+        return torchvision.models.resnet50()
+    if weights in torchvision.models.ResNet50_Weights.__members__:
+        try:
+            return torchvision.models.resnet50(weights=weights)
+        except OSError as error:
+            url = torchvision.models.ResNet50_Weights[weights].url
+            raise InputError(
+                f"teachers.resnet: {weights} could not be fetched ({error}); fetch {url} elsewhere "
+                "and give its path, or set 'random'"
+            ) from error
+    if not Path(weights).exists():
+        raise InputError(
+            f"teachers.resnet: '{weights}' is no file, no torchvision name "
+            f"({', '.join(torchvision.models.ResNet50_Weights.__members__)}) and not 'random'"
+        )
+    network = torchvision.models.resnet50()
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights}: not a state of torchvision's resnet50 ({reason})") from error
+    return network
+
+
+@torch.inference_mode()
+def resnet_outputs(network, crops: torch.Tensor, size: int, half: bool) -> torch.Tensor:
+    """Last-layer outputs of uint8 crops (N, S, S, 3), resized to `size`: float32 (N, 1000)."""
+    images = crops.permute(0, 3, 1, 2).float() / 255
+    if images.shape[-1] != size:
+        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    mean, deviation = (
+        torch.tensor(v, device=images.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    with torch.autocast("cuda", torch.bfloat16, enabled=half):
+        return network((images - mean) / deviation).float()
+
+
+def enlarged(
+    picture: torch.Tensor, box: torch.Tensor, size: int, context: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Square crops about objects, aspect kept, for a detector to look at.
+
+    picture uint8 (H, W, 3); box float32 (N, 4) in pixels; the crop's side is `context` times the
+    box's longer side. Returns float (N, 3, size, size) in [0, 1], grey outside the picture, and
+    where the objects lie in their crops, float32 (N, 4) in crop pixels.
+    """
+    centre, extent = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+    half = extent.amax(1, keepdim=True) * context / 2
+    # A border as wide as the widest crop can reach, so that no sample is outside.
+    border = int(half.max().ceil()) + 1
+    image = picture.permute(2, 0, 1)[None].float() / 255
+    image = F.pad(image, (border,) * 4, value=GREY)
+    corners = torch.cat((centre - half, centre + half), 1) + border
+    index = torch.zeros(len(box), 1, device=box.device)
+    crops = roi_align(image, torch.cat((index, corners), 1), size, sampling_ratio=-1, aligned=True)
+    inside = (box - (centre - half).repeat(1, 2)) * (size / (2 * half))
+    return crops, inside
+
+
+def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
+    """Class probabilities of every object from a detector on its enlarged crop, (N, C)."""
+    found = np.zeros((len(frame), len(detector.classes)), np.float32)
+    waiting: list[tuple[np.ndarray, torch.Tensor, torch.Tensor]] = []
+
+    def look() -> None:
+        if waiting:
+            rows, crops, places = zip(*waiting, strict=True)
+            found[np.concatenate(rows)] = detection.class_vectors(
+                detector, torch.cat(crops), torch.cat(places)
+            )
+            waiting.clear()
+
+    lows, highs = (np.searchsorted(frame, np.arange(len(frames)), side) for side in ("left", "right"))
+    start = int(frame[0]) if len(frame) else len(frames)
+    for number, picture in enumerate(frames.decoded(start), start):
+        low, high = lows[number], highs[number]
+        if low == len(frame):
+            break
+        if high > low:
+            place = torch.from_numpy(picture).to(detector.device)
+            boxes = torch.from_numpy(box[low:high]).to(detector.device)
+            crops = enlarged(place, boxes, detector.image_size, settings["context"])
+            waiting.append((np.arange(low, high), *crops))
+        if sum(len(rows) for rows, *_ in waiting) >= settings["batch"]:
+            look()
+    look()
+    return found
+
+
+def write_teachers(
+    output: Path,
+    *,
+    frames: Path,
+    detections: Path,
+    cubes: Path,
+    split: str,
+    settings: dict,
+    code: str,
+) -> None:
+    """Writes `teachers.h5` of one shard, its rows those of `cubes.h5`."""
+    where = device()
+    half = where.type == "cuda"
+    with (
+        store.read(frames, "frames") as source,
+        store.read(detections, "detections") as found,
+        store.read(cubes, "cubes") as crops,
+        store.Parts(output, "teachers", settings) as parts,
+    ):
+        classes = json.loads(found.attrs["classes"])
+        detector = None
+        if not classes:
+            detector = detection.load(
+                settings["backend"],
+                settings["weights"],
+                cfg=settings["cfg"],
+                names=settings["names"],
+                image_size=settings["image_size"],
+                device=where,
+            )
+            classes = list(detector.classes)
+        network = None
+        if split == "train":
+            network = load_resnet(settings["resnet"], settings["resnet_seed"]).to(where).eval()
+        for clip in progress(list(crops), "teachers", "clip"):
+            group = crops[clip]
+            mark = store.digest(settings, code, split, classes, group.attrs["digest"])
+            if parts.has(clip, mark):
+                continue
+            with (
+                parts.write(clip, mark) as out,
+                memory_errors("teachers", "lower teachers.batch, or free the GPU"),
+            ):
+                arrays = {}
+                if network is not None:
+                    arrays["resnet50"] = resnet_rows(network, group, settings, where, half)
+                if detector is None:
+                    rows = group["detection"][:]
+                    arrays["class_probs"] = found[clip]["class_probs"][:][rows]
+                else:
+                    arrays["class_probs"] = crop_probabilities(
+                        detector,
+                        Frames(source[clip]),
+                        group["frame"][:],
+                        found[clip]["box"][:][group["detection"][:]],
+                        settings,
+                    )
+                for name, values in arrays.items():
+                    out[name] = values
+                out.attrs["cubes"] = group.attrs["digest"]
+                out.attrs["digest"] = store.digest(*arrays.values())
+        parts.merge(classes=json.dumps(classes))
+
+
+def resnet_rows(network, group: h5py.Group, settings: dict, where, half: bool) -> np.ndarray:
+    """ResNet-50's outputs for the middle crops of a clip, float32 (N, 1000)."""
+    cubes = group["cubes"]
+    middle, rows = cubes.shape[1] // 2, []
+    for start in range(0, len(cubes), settings["batch"]):
+        crops = torch.from_numpy(cubes[start : start + settings["batch"], middle]).to(where)
+        rows.append(resnet_outputs(network, crops, settings["resnet_size"], half).cpu().numpy())
+    return np.concatenate(rows) if rows else np.zeros((0, 1000), np.float32)

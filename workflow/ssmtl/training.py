@@ -1,0 +1,275 @@
+"""Stage `train`: all tasks jointly, on normal video only.
+
+Adam, learning rate 1e-3, 30 epochs, batch 256, 15 % of the training clips for validation, the
+weights with the lowest validation loss kept [M]. Test labels are never seen here.
+"""
+
+import importlib.metadata
+import json
+import logging
+import math
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ssmtl import __version__, store
+from ssmtl import model as models
+from ssmtl.data import VALIDATION, Loader, Samples, draws, epoch_order, epoch_steps, split_clips
+from ssmtl.device import device, memory_errors, seed_everything
+from ssmtl.errors import InputError
+from ssmtl.progress import progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class State:
+    """All that a run needs to go on where it was."""
+
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    best: dict = field(default_factory=dict)  # the model's state at best_step
+    history: list[dict] = field(default_factory=list)
+    running: dict[str, float] = field(default_factory=dict)  # loss sums since the last validation
+
+
+def total_steps(rows: int, settings: dict) -> int:
+    """Optimiser steps of the run: `cubes_seen` objects where that is set, else `epochs`."""
+    per_epoch = epoch_steps(rows, settings["batch"])
+    if settings["cubes_seen"]:
+        return max(1, round(settings["cubes_seen"] / rows * per_epoch))
+    return settings["epochs"] * per_epoch
+
+
+def rate(step: int, total: int, settings: dict) -> float:
+    """The learning rate of a step: constant, or falling to zero along half a cosine."""
+    if settings["schedule"] == "constant":
+        return settings["learning_rate"]
+    return settings["learning_rate"] * 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+class Trainer:
+    """One run: `fit` from the start or from a state, `state` to keep."""
+
+    def __init__(self, model: models.Model, loader: Loader, train, validation, settings, seed):
+        self.model, self.loader, self.settings, self.seed = model, loader, settings, seed
+        self.train_rows, self.validation_rows = train, validation
+        self.optimiser = torch.optim.Adam(
+            model.parameters(), settings["learning_rate"], fused=loader.where.type == "cuda"
+        )
+        self.total = total_steps(len(train), settings)
+        self.per_epoch = epoch_steps(len(train), settings["batch"])
+        self.state = State()
+
+    def losses(self, batch) -> dict[str, torch.Tensor]:
+        """Task losses of a batch, in bfloat16 where a GPU computes them."""
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.loader.where.type == "cuda"):
+            return self.model.losses(batch)
+
+    def step(self, batch) -> None:
+        """One optimiser step; InputError if the loss is not finite."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(self.state.step, self.total, self.settings)
+        losses = self.losses(batch)
+        values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
+        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise InputError(
+                f"training: the loss of {' and '.join(bad)} is {values[bad[0]]} at step "
+                f"{self.state.step}; lower train.learning_rate ({self.settings['learning_rate']})"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        self.optimiser.step()
+        self.state.step += 1
+        for name, value in {**values, "cubes": len(batch.cubes), "steps": 1}.items():
+            self.state.running[name] = self.state.running.get(name, 0) + value
+
+    @torch.inference_mode()
+    def validate(self) -> None:
+        """Losses on the held-out clips, always with the same views; keeps the best weights."""
+        self.model.eval()
+        numbers = self.draws(VALIDATION)
+        sums, count = {}, 0
+        for batch in self.loader.batches(
+            [self.validation_rows], self.settings["batch"], numbers
+        ):
+            for name, value in self.losses(batch).items():
+                sums[name] = sums.get(name, 0) + value * len(batch.cubes)
+            count += len(batch.cubes)
+        if count != len(self.validation_rows):
+            raise RuntimeError(f"validated {count} of {len(self.validation_rows)} samples")
+        self.model.train()
+        state = self.state
+        seen = state.running.pop("cubes") + (state.history[-1]["cubes_seen"] if state.history else 0)
+        taken = state.running.pop("steps")
+        train = {name: value / taken for name, value in state.running.items()}
+        held = {name: float(value) / count for name, value in sums.items()}
+        for split, values in (("train", train), ("validation", held)):
+            row = {"step": state.step, "cubes_seen": int(seen), "split": split}
+            state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
+        state.running = {}
+        if held["total"] < state.best_loss:
+            state.best_loss, state.best_step = held["total"], state.step
+            state.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        log.info(
+            "step %d of %d: validation %s",
+            state.step,
+            self.total,
+            ", ".join(f"{name} {value:.4f}" for name, value in held.items()),
+        )
+
+    def draws(self, epoch: int) -> dict[str, torch.Tensor]:
+        return draws(len(self.loader.samples), self.seed, epoch, list(self.model.tasks))
+
+    def remaining(self):
+        """The batches from the current step to the end of the run."""
+        while self.state.step < self.total:
+            epoch, skip = divmod(self.state.step, self.per_epoch)
+            pools = epoch_order(self.train_rows, self.seed, epoch)
+            numbers = self.draws(epoch)
+            yield from self.loader.batches(pools, self.settings["batch"], numbers, skip)
+
+    def fit(self, checkpoint: "Checkpoint") -> None:
+        """Trains to the last step, validating and checkpointing on the way."""
+        marks = np.linspace(0, self.total, self.settings["validations"] + 1).round().astype(int)
+        saves = {*marks, *range(0, self.total, self.settings["checkpoint_steps"])}
+        self.model.train()
+        left = self.total - self.state.step
+        batches = progress(self.remaining(), "train", "step", left)
+        for batch in batches:
+            self.step(batch)
+            if self.state.step in marks:
+                self.validate()
+            if self.state.step in saves:
+                checkpoint.save(self)
+            if self.state.step == self.total:
+                break
+
+
+class Checkpoint:
+    """The resumable state of a run, outside the declared outputs.
+
+    It is used again only for the same settings, samples and code.
+    """
+
+    def __init__(self, path: Path, fingerprint: str):
+        self.path, self.fingerprint = path, fingerprint
+
+    def save(self, trainer: Trainer) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "model": trainer.model.state_dict(),
+            "optimiser": trainer.optimiser.state_dict(),
+            "state": vars(trainer.state),
+        }
+        with store.replacing(self.path) as path:
+            torch.save(state, path)
+
+    def restore(self, trainer: Trainer) -> None:
+        """Puts a matching state back; a foreign or damaged one is passed over with a line."""
+        if not self.path.exists():
+            return
+        try:
+            saved = torch.load(self.path, map_location=trainer.loader.where, weights_only=True)
+        except Exception as error:
+            log.warning("%s: unreadable (%s), training starts anew", self.path, error)
+            return
+        if saved["fingerprint"] != self.fingerprint:
+            log.info("%s: of other settings or data, training starts anew", self.path)
+            return
+        trainer.model.load_state_dict(saved["model"])
+        trainer.optimiser.load_state_dict(saved["optimiser"])
+        trainer.state = State(**saved["state"])
+        log.info("resuming at step %d of %d", trainer.state.step, trainer.total)
+
+
+def specification(samples: Samples, settings: dict) -> dict:
+    """What `model.build` needs, as kept in the model's card."""
+    cubes = samples.settings
+    return {
+        "tasks": settings["tasks"],
+        "depth": settings["depth"],
+        "width": settings["width"],
+        "size": cubes["size"],
+        "radius": cubes["radius"],
+        "max_gap": cubes["max_gap"],
+        "classes": samples.classes,
+        "settings": {key: settings[key] for key in ("distillation_weight",)},
+    }
+
+
+def train_model(
+    output: Path,
+    *,
+    cubes: list[Path],
+    teachers: list[Path],
+    state: Path,
+    seed: int,
+    settings: dict,
+    code: str,
+) -> None:
+    """Writes model.safetensors, model.json and history.csv into a folder.
+
+    `state` is a folder for the resumable state, removed when the run is complete.
+    """
+    seed_everything(seed)
+    where = device()
+    with Samples(cubes, teachers) as samples, store.locked(state):
+        train, validation = split_clips(samples, settings["validation"], seed)
+        spec = specification(samples, settings)
+        mark = store.digest(spec, settings, samples.digest, seed, code)
+        if finished(output, mark):
+            log.info("%s: trained already", output)
+            return
+        checkpoint = Checkpoint(state / "state.pt", mark)
+        model = models.build(spec).to(where)
+        for task in model.tasks.values():
+            task.fit({name: values[train] for name, values in samples.targets.items()})
+        with memory_errors(
+            f"training with train.batch {settings['batch']}", "lower train.batch, or free the GPU"
+        ):
+            trainer = Trainer(model, Loader(samples, where), train, validation, settings, seed)
+            checkpoint.restore(trainer)
+            trainer.fit(checkpoint)
+        result = trainer.state
+        model.load_state_dict(result.best)
+        history = pd.DataFrame(result.history)
+        with store.replacing(output / "history.csv") as path:
+            history.to_csv(path, index=False, float_format="%.6g")
+        held = sorted({samples.clips[clip] for clip in samples.clip[validation]})
+        card = {
+            "spec": spec,
+            "settings": settings,
+            "seed": seed,
+            "best": {"step": result.best_step, "validation_loss": result.best_loss},
+            "train": {
+                "clips": len(np.unique(samples.clip[train])),
+                "objects": len(train),
+                "cubes_seen": int(history["cubes_seen"].max()),
+                "validation_clips": held,
+                "validation_objects": len(validation),
+            },
+            "versions": versions(),
+            "fingerprint": mark,
+        }
+        models.save(output, model.cpu(), card)
+        shutil.rmtree(state)
+
+
+def finished(output: Path, mark: str) -> bool:
+    """Whether another process completed this very run while ours waited for it."""
+    card, weights = output / "model.json", output / "model.safetensors"
+    return (
+        card.exists() and weights.exists() and json.loads(card.read_text())["fingerprint"] == mark
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that the numbers depend on."""
+    names = ("torch", "torchvision", "ultralytics", "numpy", "h5py", "scipy")
+    return {"ssmtl": __version__} | {name: importlib.metadata.version(name) for name in names}
