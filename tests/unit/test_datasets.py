@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
+
 from ssmtl import datasets
 from ssmtl.datasets import Clip, labels, labels_digest, listing_digest, shard_of
 from ssmtl.download import download, unpack

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from ssmtl.detection import Detector, class_vectors, darknet, detect, imported, load
 from ssmtl.detection.base import letterbox, read_names
 from ssmtl.errors import InputError
@@ -276,6 +277,25 @@ def test_every_kind_of_layer_agrees_with_opencv(small):
     assert rows == pytest.approx(expected, abs=1e-5)
 
 
+def test_half_precision_stays_near_single(small, seeded, monkeypatch):
+    """As on CUDA: convolutions in half precision, all that follows in single."""
+    cfg, weights, image, _ = small
+    images = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    yolo = str(seeded("yolo11n"))
+
+    def candidates():
+        loaded = load_small(cfg, weights), load("ultralytics", yolo, image_size=64, device="cpu")
+        return [detector.raw(images) for detector in loaded]
+
+    single = candidates()
+    monkeypatch.setattr(Detector, "dtype", torch.bfloat16)  # a CPU's half precision is slow
+    for exact, half in zip(single, candidates(), strict=True):
+        for a, b in zip(exact, half, strict=True):
+            assert b.dtype == torch.float32
+            # On average: random weights enlarge the rounding of single candidates.
+            assert (a - b).abs().mean() < 0.05 * a.abs().mean()
+
+
 @pytest.mark.parametrize(
     ("name", "layers", "bytes_"), [("yolov3", 107, 248007048), ("yolov3-tiny", 24, 35434956)]
 )
@@ -288,8 +308,9 @@ def test_shipped_networks_have_the_size_of_the_published_weights(name, layers, b
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs yolov3-tiny.weights in ../shared/weights")
 def test_published_tiny_weights_find_the_people_and_the_bus():
-    from ssmtl.detection.ultralytics import Detect  # noqa: F401  first: it sets the environment
     from ultralytics.utils import ASSETS
+
+    from ssmtl.detection.ultralytics import Detect  # noqa: F401  first: it sets the environment
 
     picture = cv2.imread(str(ASSETS / "bus.jpg"), cv2.IMREAD_COLOR_RGB)
     detector = load(
@@ -375,8 +396,9 @@ def seeded(tmp_path_factory):
 
 def seeded_model(name):
     """Random weights whose activations are normalised, so that the boxes differ from each other."""
-    import ssmtl.detection.ultralytics  # noqa: F401  first, since it sets the environment
     from ultralytics import YOLO
+
+    import ssmtl.detection.ultralytics  # noqa: F401  first, since it sets the environment
 
     torch.manual_seed(3)
     yolo = YOLO(f"{name}.yaml")
@@ -422,8 +444,9 @@ def test_same_boxes_as_ultralytics_predict(name, seeded):
 
 @pytest.mark.parametrize("name", ["yolo11n-seg", "yolov8n-pose", "yolo11n-cls"])
 def test_models_without_class_vectors_are_refused(name, tmp_path):
-    import ssmtl.detection.ultralytics  # noqa: F401
     from ultralytics import YOLO
+
+    import ssmtl.detection.ultralytics  # noqa: F401
 
     path = tmp_path / "other.pt"
     YOLO(f"{name}.yaml").save(path)
@@ -495,8 +518,9 @@ def test_damaged_weights(damage, seeded, tmp_path):
 
 
 def test_ultralytics_is_silent_and_leaves_the_users_settings_alone():
-    import ssmtl.detection.ultralytics  # noqa: F401
     from ultralytics.utils import AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS, SETTINGS_FILE
+
+    import ssmtl.detection.ultralytics  # noqa: F401
 
     assert (AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS["sync"]) == (False, False, True, False)
     assert SETTINGS_FILE.is_relative_to(os.environ["YOLO_CONFIG_DIR"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.metrics import roc_auc_score
+
 from ssmtl import media, store
 from ssmtl.errors import InputError
 from ssmtl.manifest import COLUMNS as MANIFEST

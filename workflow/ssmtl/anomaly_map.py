@@ -79,9 +79,7 @@ def frame_scores(
     The first and last `radius` frames have no full window and take the nearest frame's score [D].
     """
     span = (radius, frames - radius)
-    maps = filtered(
-        frame, box, score, span=span, shape=shape, cell=cell, filter_size=filter_size
-    )
+    maps = filtered(frame, box, score, span=span, shape=shape, cell=cell, filter_size=filter_size)
     middle = np.concatenate([volume.max((1, 2)) for volume in maps])
     # The running sums of the mean filter leave rounding errors about 0 and 1.
     return np.pad(middle.clip(0, 1), radius, mode="edge")

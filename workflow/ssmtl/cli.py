@@ -158,7 +158,12 @@ def frames(a) -> None:
     from ssmtl.frames import extract_frames
 
     extract_frames(
-        a.output, manifest=a.manifest, split=a.split, shard=a.shard, settings=a.settings, code=a.code
+        a.output,
+        manifest=a.manifest,
+        split=a.split,
+        shard=a.shard,
+        settings=a.settings,
+        code=a.code,
     )
 
 
@@ -212,9 +217,7 @@ def train(a) -> None:
 def calibrate(a) -> None:
     from ssmtl.scoring import calibrate
 
-    calibrate(
-        a.output, weights=a.model, cubes=a.cubes, teachers=a.teachers, settings=a.settings
-    )
+    calibrate(a.output, weights=a.model, cubes=a.cubes, teachers=a.teachers, settings=a.settings)
 
 
 def score(a) -> None:

@@ -36,7 +36,9 @@ def defaults(stage: str) -> dict:
 def check(config: dict) -> None:
     """InputError with one line for the first mistake in a configuration."""
     validator = jsonschema.Draft202012Validator(schema())
-    errors = sorted(validator.iter_errors(config), key=lambda e: (list(map(str, e.path)), e.message))
+    errors = sorted(
+        validator.iter_errors(config), key=lambda e: (list(map(str, e.path)), e.message)
+    )
     if errors:
         raise InputError(f"config: {explain(errors[0])}")
     for name, data in config["datasets"].items():
@@ -56,7 +58,9 @@ def check(config: dict) -> None:
     for model in config.get("models", {}):
         for dataset in config["datasets"]:
             if settings(config, "evaluate", dataset, model)["filter_size"] % 2 == 0:
-                raise InputError("config: evaluate.filter_size must be odd, so that it has a middle")
+                raise InputError(
+                    "config: evaluate.filter_size must be odd, so that it has a middle"
+                )
 
 
 def explain(error: jsonschema.ValidationError) -> str:
@@ -71,7 +75,9 @@ def explain(error: jsonschema.ValidationError) -> str:
     return f"{place}: {error.message}"
 
 
-def settings(config: dict, stage: str, dataset: str | None = None, model: str | None = None) -> dict:
+def settings(
+    config: dict, stage: str, dataset: str | None = None, model: str | None = None
+) -> dict:
     """A stage's settings: the defaults, then the config's section, the model's, the data set's."""
     layers = [config.get(stage, {})]
     if model is not None:
@@ -87,9 +93,7 @@ def settings(config: dict, stage: str, dataset: str | None = None, model: str | 
 def dataset(config: dict, name: str) -> dict:
     """A data set's entry with its defaults."""
     if name not in config["datasets"]:
-        raise InputError(
-            f"config: no data set '{name}'; there are {', '.join(config['datasets'])}"
-        )
+        raise InputError(f"config: no data set '{name}'; there are {', '.join(config['datasets'])}")
     properties = schema()["$defs"]["dataset"]["properties"]
     filled = {k: copy.deepcopy(v["default"]) for k, v in properties.items() if "default" in v}
     filled |= {"path": f"data/{name}"} | config["datasets"][name]

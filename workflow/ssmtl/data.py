@@ -170,9 +170,7 @@ class Loader:
                 yield self.batch(rows, self.resident[rows], numbers)
             return
         with ThreadPoolExecutor(1) as reader:
-            pending = deque(
-                (batches, reader.submit(self.pool, batches)) for batches in plan[:1]
-            )
+            pending = deque((batches, reader.submit(self.pool, batches)) for batches in plan[:1])
             for index in range(len(plan)):
                 batches, future = pending.popleft()
                 order, cubes = future.result()

@@ -65,7 +65,10 @@ def detect_objects(
             device=device(),
         )
         classes = list(detector.classes)
-    with store.read(frames, "frames") as source, store.Parts(output, "detections", settings) as parts:
+    with (
+        store.read(frames, "frames") as source,
+        store.Parts(output, "detections", settings) as parts,
+    ):
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]

@@ -179,5 +179,7 @@ def metrics_text(metrics: dict) -> str:
         cells = (row["micro"], row["macro_padded"], row["macro_strict"])
         widths = (9, 16, 16)
         text = (f"{100 * c:.1f}" if c is not None else "-" for c in cells)
-        lines.append(f"{label:<22}" + "".join(f"{t:>{w}}" for t, w in zip(text, widths, strict=True)))
+        lines.append(
+            f"{label:<22}" + "".join(f"{t:>{w}}" for t, w in zip(text, widths, strict=True))
+        )
     return "\n".join(lines)

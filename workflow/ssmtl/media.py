@@ -49,7 +49,9 @@ def frame_number(path: Path) -> int:
     """The last run of digits in a file's name: 12 for `frame_012.jpg`."""
     digits = re.findall(r"\d+", path.stem)
     if not digits:
-        raise InputError(f"{path}: no frame number in the file's name; rename it, or exclude the clip")
+        raise InputError(
+            f"{path}: no frame number in the file's name; rename it, or exclude the clip"
+        )
     return int(digits[-1])
 
 
@@ -84,7 +86,8 @@ def open_video(path: Path) -> av.container.InputContainer:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
         raise InputError(
-            f"{path}: not a readable video ({type(error).__name__}); fetch it again or exclude the clip"
+            f"{path}: not a readable video ({type(error).__name__}); fetch it again or "
+            "exclude the clip"
         ) from error
     if not container.streams.video:
         container.close()

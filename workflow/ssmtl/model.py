@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ssmtl import store, tasks
-from ssmtl.encoders.cnn3d import FILTERS, CNN3D
+from ssmtl.encoders.cnn3d import CNN3D, FILTERS
 from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch, Shapes, Views
 
@@ -51,7 +51,10 @@ class Model(nn.Module):
 
 
 def build(spec: dict) -> Model:
-    """The model of a specification: tasks, depth, width, size, radius, max_gap, classes, settings."""
+    """The model of a specification.
+
+    spec: tasks, depth, width, size, radius, max_gap, classes (of the detector), settings.
+    """
     encoder = CNN3D(spec["depth"], spec["width"])
     side = spec["size"] >> encoder.pools
     if side < 2:
@@ -83,7 +86,8 @@ def save(folder: Path, model: Model, card: dict) -> None:
 def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
     """The model of a `model.safetensors` and its card, the `model.json` beside it.
 
-    `settings` are added to those the tasks were trained with. Nothing is unpickled. InputError for files that are missing, corrupt or do not fit together.
+    `settings` are added to those the tasks were trained with. Nothing is unpickled. InputError
+    for files that are missing, corrupt or do not fit together.
     """
     card_path = weights.with_suffix(".json")
     for path in (weights, card_path):
@@ -102,5 +106,7 @@ def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
         model.load_state_dict(state)
     except (safetensors.SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{weights}: does not fit {card_path.name} beside it ({reason})") from error
+        raise InputError(
+            f"{weights}: does not fit {card_path.name} beside it ({reason})"
+        ) from error
     return model.eval(), card

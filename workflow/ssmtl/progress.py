@@ -23,7 +23,9 @@ def progress(items: Iterable, what: str, unit: str, total: int | None = None) ->
     for done, item in enumerate(items):
         now = time.monotonic()
         if now - said > QUIET:
-            left = f" of {total}, {(total - done) * (now - start) / done:.0f} s left" if total else ""
+            left = (
+                f" of {total}, {(total - done) * (now - start) / done:.0f} s left" if total else ""
+            )
             log.info("%s: %d%s, %.1f %s/s", what, done, left, done / (now - start), unit)
             said = now
         yield item

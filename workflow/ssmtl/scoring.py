@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
@@ -94,11 +93,16 @@ def calibrated(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
 
 
 def check_range(scores: dict[str, np.ndarray], where: str) -> None:
-    """InputError unless all scores are in [0, 1]: empty ground scores 0, and macro AUC adds 0 and 1."""
+    """InputError unless all scores are in [0, 1].
+
+    Empty ground scores 0, and the padded macro AUC adds 0 and 1.
+    """
     for name, values in scores.items():
         if not ((values >= 0) & (values <= 1)).all():
             bad = values[~((values >= 0) & (values <= 1))][0]
-            raise InputError(f"{where}: score {bad} of {name} is not in [0, 1]; train the model again")
+            raise InputError(
+                f"{where}: score {bad} of {name} is not in [0, 1]; train the model again"
+            )
 
 
 def clip_scores(model, clips: Iterator[tuple], radius: int, batch: int, where) -> Iterator[tuple]:
@@ -142,9 +146,7 @@ def calibrate(
         )
         held = set(card["train"]["validation_clips"])
         chosen = [
-            pair
-            for clip, pair in zip(samples.clips, samples.pairs, strict=True)
-            if clip in held
+            pair for clip, pair in zip(samples.clips, samples.pairs, strict=True) if clip in held
         ]
         radius = card["spec"]["radius"]
         found = clip_scores(model, iter(chosen), radius, settings["batch"], where)

@@ -57,14 +57,18 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether an error, or what caused it, says that a file could not grow."""
     while error is not None:
         # HDF5 reports the errno in its text only.
-        if getattr(error, "errno", None) in FULL or any(f"errno = {n}," in str(error) for n in FULL):
+        if getattr(error, "errno", None) in FULL or any(
+            f"errno = {n}," in str(error) for n in FULL
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 @contextmanager
-def create(path: Path, kind: str, settings: dict | None = None, **attributes) -> Iterator[h5py.File]:
+def create(
+    path: Path, kind: str, settings: dict | None = None, **attributes
+) -> Iterator[h5py.File]:
     """An HDF5 file of `kind` open for writing, which becomes `path` when complete."""
     with replacing(path) as temporary:
         file = h5py.File(temporary, "w")
@@ -102,7 +106,9 @@ def read(path: Path, kind: str) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         if error.errno == errno.EAGAIN:
-            raise InputError(f"{path}: another process is writing it; wait for it to end") from error
+            raise InputError(
+                f"{path}: another process is writing it; wait for it to end"
+            ) from error
         raise InputError(
             f"{path}: not a readable HDF5 file (truncated, corrupt or of another format); "
             "delete it and run again"
@@ -128,9 +134,7 @@ def write_rows(group: h5py.Group, name: str, values: np.ndarray) -> None:
     if name not in group:
         row = max(1, int(np.prod(values.shape[1:])) * values.dtype.itemsize)
         chunk = (max(1, min(4096, (1 << 20) // row)), *values.shape[1:])
-        group.create_dataset(
-            name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunk
-        )
+        group.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunk)
         return
     dataset = group[name]
     start = len(dataset)

@@ -108,7 +108,9 @@ def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> 
             )
             waiting.clear()
 
-    lows, highs = (np.searchsorted(frame, np.arange(len(frames)), side) for side in ("left", "right"))
+    lows, highs = (
+        np.searchsorted(frame, np.arange(len(frames)), side) for side in ("left", "right")
+    )
     start = int(frame[0]) if len(frame) else len(frames)
     for number, picture in enumerate(frames.decoded(start), start):
         low, high = lows[number], highs[number]

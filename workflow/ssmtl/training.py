@@ -95,9 +95,7 @@ class Trainer:
         self.model.eval()
         numbers = self.draws(VALIDATION)
         sums, count = {}, 0
-        for batch in self.loader.batches(
-            [self.validation_rows], self.settings["batch"], numbers
-        ):
+        for batch in self.loader.batches([self.validation_rows], self.settings["batch"], numbers):
             for name, value in self.losses(batch).items():
                 sums[name] = sums.get(name, 0) + value * len(batch.cubes)
             count += len(batch.cubes)
@@ -105,7 +103,9 @@ class Trainer:
             raise RuntimeError(f"validated {count} of {len(self.validation_rows)} samples")
         self.model.train()
         state = self.state
-        seen = state.running.pop("cubes") + (state.history[-1]["cubes_seen"] if state.history else 0)
+        seen = state.running.pop("cubes") + (
+            state.history[-1]["cubes_seen"] if state.history else 0
+        )
         taken = state.running.pop("steps")
         train = {name: value / taken for name, value in state.running.items()}
         held = {name: float(value) / count for name, value in sums.items()}

@@ -10,6 +10,7 @@ vectors; their one-to-many head, which is in the same weights, is used instead.
 """
 
 import atexit
+import http.client
 import os
 import shutil
 import tempfile
@@ -128,7 +129,7 @@ def _fetch(path: Path) -> None:
         if part.stat().st_size != expected:
             raise OSError(f"{part.stat().st_size} of {expected} bytes arrived")
         part.replace(path)
-    except OSError as error:  # URLError and time-outs are OSErrors
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise InputError(
             f"{path}: no such file, and the download failed ({error}); "
             f"get {url} and put it at {path}"

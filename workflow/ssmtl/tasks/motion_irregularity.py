@@ -57,9 +57,7 @@ class MotionIrregularity(TwoViews):
     def indices(self, batch: Batch) -> tuple[Tensor, Tensor]:
         shapes = self.shapes
         draw = batch.draws[self.name]
-        return intermittent_indices(
-            batch.valid, batch.middle, shapes.radius, shapes.max_gap, draw
-        )
+        return intermittent_indices(batch.valid, batch.middle, shapes.radius, shapes.max_gap, draw)
 
     def alter(self, batch: Batch) -> Tensor:
         return batch.frames(self.indices(batch)[0])
