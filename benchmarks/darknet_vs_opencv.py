@@ -146,6 +146,7 @@ def random_weights(network, rng: np.random.Generator) -> np.ndarray:
 def prepare(folder: Path) -> None:
     """Write name.cfg, name.weights and name.npz (image, and our rows as OpenCV orders them)."""
     import torch
+
     from ssmtl.detection.darknet import Darknet, load, parse_cfg
 
     folder.mkdir(parents=True, exist_ok=True)

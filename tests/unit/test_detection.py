@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+# Before anything of Ultralytics: the back end sets the environment it reads on import.
 from ssmtl.detection import Detector, class_vectors, darknet, detect, imported, load
+from ssmtl.detection import ultralytics as backend
 from ssmtl.detection.base import letterbox, read_names
 from ssmtl.errors import InputError
 
@@ -310,8 +312,6 @@ def test_shipped_networks_have_the_size_of_the_published_weights(name, layers, b
 def test_published_tiny_weights_find_the_people_and_the_bus():
     from ultralytics.utils import ASSETS
 
-    from ssmtl.detection.ultralytics import Detect  # noqa: F401  first: it sets the environment
-
     picture = cv2.imread(str(ASSETS / "bus.jpg"), cv2.IMREAD_COLOR_RGB)
     detector = load(
         "darknet",
@@ -398,8 +398,6 @@ def seeded_model(name):
     """Random weights whose activations are normalised, so that the boxes differ from each other."""
     from ultralytics import YOLO
 
-    import ssmtl.detection.ultralytics  # noqa: F401  first, since it sets the environment
-
     torch.manual_seed(3)
     yolo = YOLO(f"{name}.yaml")
     head = yolo.model.model[-1]
@@ -445,8 +443,6 @@ def test_same_boxes_as_ultralytics_predict(name, seeded):
 @pytest.mark.parametrize("name", ["yolo11n-seg", "yolov8n-pose", "yolo11n-cls"])
 def test_models_without_class_vectors_are_refused(name, tmp_path):
     from ultralytics import YOLO
-
-    import ssmtl.detection.ultralytics  # noqa: F401
 
     path = tmp_path / "other.pt"
     YOLO(f"{name}.yaml").save(path)
@@ -518,11 +514,9 @@ def test_damaged_weights(damage, seeded, tmp_path):
 
 
 def test_ultralytics_is_silent_and_leaves_the_users_settings_alone():
-    from ultralytics.utils import AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS, SETTINGS_FILE
+    from ultralytics.utils import AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS_FILE
 
-    import ssmtl.detection.ultralytics  # noqa: F401
-
-    assert (AUTOINSTALL, ONLINE, SAFE_LOAD, SETTINGS["sync"]) == (False, False, True, False)
+    assert (AUTOINSTALL, ONLINE, SAFE_LOAD, backend.SETTINGS["sync"]) == (False, False, True, False)
     assert SETTINGS_FILE.is_relative_to(os.environ["YOLO_CONFIG_DIR"])
 
 

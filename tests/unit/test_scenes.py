@@ -205,9 +205,8 @@ def test_videos_are_intra_coded_and_close_to_the_rendering(rendered):
 
 def test_same_options_give_the_same_bytes_in_any_number_of_processes(rendered, tmp_path):
     again = tmp_path / "again"
-    again.mkdir()
-    for name in ("scenes.json", "of_an_older_demo.mp4"):  # which is to be replaced
-        (again / name).write_text("{}")
+    (again / "train").mkdir(parents=True)
+    (again / "train" / "07.mp4").write_text("of an older demo, to be replaced")
     demo.render(again, seed=1, split_role="dev", train_clips=1, test_clips=2, frames=30, jobs=2)
     files = sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(rendered) for p in rendered.rglob("*") if p.is_file())
@@ -218,7 +217,7 @@ def test_same_options_give_the_same_bytes_in_any_number_of_processes(rendered, t
 def test_render_refuses_what_it_cannot_do(tmp_path):
     options = {"seed": 0, "train_clips": 1, "test_clips": 1, "frames": 25, "jobs": 1}
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(InputError, match="something else than a demo"):
+    with pytest.raises(InputError, match=r"mine\.txt is not part of a demo"):
         demo.render(tmp_path, split_role="dev", **options)
     with pytest.raises(InputError, match="split_role 'train'"):
         demo.render(tmp_path / "new", split_role="train", **options)

@@ -116,7 +116,8 @@ def test_the_gapless_cube_is_encoded_once_for_two_tasks(monkeypatch):
     assert sorted(size[0] * size[2] for size in sizes) == [6 * 1, 6 * 6, 18 * 7]
 
 
-@pytest.mark.parametrize("depth,width", [(d, w) for d in ("shallow", "deep") for w in ("narrow", "wide")])
+@pytest.mark.parametrize("depth", ["shallow", "deep"])
+@pytest.mark.parametrize("width", ["narrow", "wide"])
 def test_every_encoder_variant_gives_losses_and_scores(depth, width):
     torch.manual_seed(0)
     model, batch = models.build(spec(depth=depth, width=width)), make_batch(4)

@@ -12,6 +12,7 @@ from ssmtl import detection, store
 from ssmtl.detection import imported
 from ssmtl.detection.base import Boxes
 from ssmtl.device import device
+from ssmtl.errors import InputError
 from ssmtl.frames import Frames
 from ssmtl.progress import progress
 
@@ -54,7 +55,10 @@ def detect_objects(
 ) -> None:
     """Writes `detections.h5` of one shard, from `frames.h5` and, where imported, a CSV of boxes."""
     if settings["backend"] == "imported":
-        table, detector, classes = imported.read_boxes(boxes), None, []
+        if boxes is None:
+            raise InputError("detect: --backend imported needs --boxes, a CSV of boxes")
+        table, detector = imported.read_boxes(boxes), None
+        classes = list(imported.class_names(table))
     else:
         detector = detection.load(
             settings["backend"],

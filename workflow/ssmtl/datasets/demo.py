@@ -7,6 +7,7 @@ The layout is that of `videos`: `train/NN.mp4`, `test/NN.mp4`, `labels.csv`, `tr
 import csv
 import json
 import multiprocessing
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,10 +28,12 @@ __all__ = ["ABOUT", "frame_labels", "list_clips", "render"]
 
 ABOUT = About(
     title="synthetic demo",
-    homepage="this package (`ssmtl demo-scenes` renders it)",
+    homepage="this package, which renders it",
     terms="made by this project, Apache-2.0",
 )
 LABEL_COLUMNS = ("clip", "first", "last", "kind")
+# What may be replaced; Snakemake makes folders beforehand and takes declared files away.
+OWN = re.compile(r"(train|test)(/\d+\.mp4)?|tracks(/\d+\.txt)?|labels\.csv|scenes\.json")
 LEAST_INSIDE = 0.4  # of an actor's own box, before its frame counts as anomalous
 LEAST_VISIBLE = 0.02  # of the actor: not fully hidden
 
@@ -110,8 +113,10 @@ def check_options(root: Path, split_role: str, least: int, frames: int) -> None:
         raise InputError(
             f"a demo needs a clip per split, one job and {scenes.FPS} frames a clip; raise them"
         )
-    if root.exists() and any(root.iterdir()) and not (root / "scenes.json").is_file():
-        raise InputError(f"{root}: holds something else than a demo; choose another folder")
+    entries = (path.relative_to(root).as_posix() for path in sorted(root.rglob("*")))
+    strange = next((entry for entry in entries if not OWN.fullmatch(entry)), None)
+    if strange:
+        raise InputError(f"{root}: {strange} is not part of a demo; choose another folder")
 
 
 def clip_kinds(clip: int) -> tuple[str, ...]:

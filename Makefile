@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up .venv by themselves; nothing else is needed but Python 3.11
+# to 3.13, make, git and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+SEED ?= 0
+CORES ?= all
+LOCK := envs/requirements.lock
+
+.PHONY: demo test lint format clean
+
+demo: $(BIN)/.installed
+	$(BIN)/snakemake --cores $(CORES) --quiet rules progress --config \
+	  'run={"datasets": ["demo"], "seeds": [$(SEED)]}' \
+	  'datasets={"demo": {"options": {"seed": $(SEED)}}}' -- results/demo/report.html
+	@$(BIN)/ssmtl show results/demo/models/demo/seed$(SEED)/metrics.json
+	@echo "report: results/demo/report.html"
+
+test: $(BIN)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(BIN)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+# The lock is complete, so pip resolves nothing. A changed lock updates the environment.
+$(BIN)/.installed: $(LOCK) pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf results .snakemake
