@@ -184,4 +184,6 @@ class Pipeline:
 
 def leftovers(folder: Path) -> list[str]:
     """Temporary files that something left behind."""
-    return [str(path) for path in folder.rglob("*") if ".tmp" in path.name or ".part" in path.suffix]
+    return [
+        str(path) for path in folder.rglob("*") if ".tmp" in path.name or ".part" in path.suffix
+    ]

@@ -80,9 +80,7 @@ def test_no_objects_give_an_empty_dataset(tmp_path):
 
 
 def test_box_filters():
-    box = np.array(
-        [[0, 0, 40, 40], [5, 5, 15, 15], [35, 35, 55, 55], [60, 0, 64, 30]], np.float32
-    )
+    box = np.array([[0, 0, 40, 40], [5, 5, 15, 15], [35, 35, 55, 55], [60, 0, 64, 30]], np.float32)
     frame = np.array([0, 0, 0, 0])
     off = {"min_side": 0, "max_aspect": 0, "nested": 0}
     assert cubes.keep_boxes(box, frame, **off).all()

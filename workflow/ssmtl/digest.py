@@ -83,8 +83,13 @@ def stage_code(stage: str, settings: dict) -> str:
     backend = settings.get("backend")
     detectors = (f"ssmtl.detection.{backend}",) if backend else ()
     without = ("score",) if stage == "train" else ()
-    return code_digest(MODULES[stage], *tasks, *detectors, without=without)
+    code = code_digest(MODULES[stage], *tasks, *detectors, without=without)
+    if stage == "report":
+        code += hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:8]
+    return code
 
+
+TEMPLATE = ROOT / "reporting" / "template.html.j2"
 
 MODULES = {
     "scenes": "ssmtl.datasets.demo",

@@ -124,8 +124,8 @@ def check_coverage(path: Path, group: h5py.Group, row) -> None:
     """InputError where the scores of a clip are of another length than the manifest says."""
     if int(group.attrs["frames"]) != int(row.frames):
         raise InputError(
-            f"{path}: clip {row.clip} covers {int(group.attrs['frames'])} frames, the manifest says "
-            f"{row.frames}; run the clip's earlier stages again"
+            f"{path}: clip {row.clip} covers {int(group.attrs['frames'])} frames, the manifest "
+            f"says {row.frames}; run the clip's earlier stages again"
         )
 
 
@@ -156,8 +156,8 @@ def evaluate(
                 tables[clip] = clip_table(file[clip], rows[clip], columns, radius, settings)
     if missing := sorted(set(rows) - set(tables)):
         raise InputError(
-            f"{', '.join(map(str, scores))}: no scores for clip {', '.join(missing)} of {manifest}; "
-            "every clip must be scored before any figure is made"
+            f"{', '.join(map(str, scores))}: no scores for clip {', '.join(missing)} of "
+            f"{manifest}; every clip must be scored before any figure is made"
         )
     ordered = [tables[clip] for clip in sorted(tables)]
     result = {"dataset": dataset, "model": model, "seed": seed}

@@ -49,6 +49,7 @@ class Detector(ABC):
 
     grey: the value around a letterboxed picture.
     square: pad to a full square; else only to the next multiple of `stride` on the short side.
+    stretch: fill that multiple with the picture itself in place of a border.
     stride: the sides of the input are multiples of it.
     has_objectness: whether `raw` gives an objectness of its own.
     batch: pictures per forward pass; halved for good when the device runs out of memory.
@@ -56,6 +57,7 @@ class Detector(ABC):
 
     grey: float = 114 / 255
     square: bool = False
+    stretch: bool = False
     stride: int = 32
     has_objectness: bool = False
     batch: int = 32
@@ -116,7 +118,9 @@ def detect(
     found: dict[int, Boxes] = {}
     for shape in dict.fromkeys(frame.shape for frame in frames):
         members = [index for index, frame in enumerate(frames) if frame.shape == shape]
-        fit = letterbox(*shape[:2], detector.image_size, detector.stride, detector.square)
+        fit = letterbox(
+            *shape[:2], detector.image_size, detector.stride, detector.square, detector.stretch
+        )
 
         def run(indices: Sequence[int], fit: "Letterbox" = fit) -> list[Boxes]:
             images = _place([frames[index] for index in indices], fit, detector)
@@ -191,11 +195,20 @@ class Letterbox(NamedTuple):
     left: int
 
 
-def letterbox(height: int, width: int, size: int, stride: int, square: bool) -> Letterbox:
-    """The largest centred placement of a picture in `size` pixels that keeps its aspect."""
+def letterbox(
+    height: int, width: int, size: int, stride: int, square: bool, stretch: bool = False
+) -> Letterbox:
+    """The largest centred placement of a picture in the detector's input that keeps its aspect.
+
+    With `stretch` the aspect changes by less than a stride, and there is no border.
+    """
     scale = size / max(height, width)
     resized = max(round(height * scale), 1), max(round(width * scale), 1)
-    canvas = (size, size) if square else tuple(math.ceil(n / stride) * stride for n in resized)
+    canvas = tuple(math.ceil(n / stride) * stride for n in resized)
+    if square:
+        canvas = (size, size)
+    if stretch:
+        resized = canvas
     return Letterbox(
         (height, width),
         resized,

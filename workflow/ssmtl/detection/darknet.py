@@ -309,18 +309,24 @@ def read_weights(path: str | Path, count: int) -> np.ndarray:
 
 
 class DarknetDetector(Detector):
-    """The original YOLOv3 family: a full square with grey 0.5, as Darknet's letterbox."""
+    """The original YOLOv3 family.
 
-    grey = 0.5
-    square = True
+    The picture is resized to the multiple of the stride that is next to its own shape, without a
+    border: Darknet's grey square costs a third of the work on a wide picture, and with
+    YOLOv3-tiny it also costs confidence.
+    """
+
+    stretch = True
     has_objectness = True
 
     def __init__(self, network: Darknet, names: str, image_size: int, device: torch.device):
         super().__init__(read_names(names, network.classes), image_size, device)
-        self.network = network.eval().requires_grad_(False).to(device, self.dtype)
+        network = network.eval().requires_grad_(False).to(device, self.dtype)
+        # On the CPU nearly twice as fast as the default layout.
+        self.network = network.to(memory_format=torch.channels_last)
 
     def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.network(images.to(self.dtype))
+        return self.network(images.to(self.dtype, memory_format=torch.channels_last))
 
 
 def load(
