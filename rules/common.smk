@@ -24,6 +24,7 @@ except InputError as error:
 
 RUN = settings_tree.run(config)
 SHARD = "results/{dataset}/data/{split}/{shard}"
+TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN_FOLDER = "results/{dataset}/models/{model}/seed{seed}"
 
 
@@ -77,13 +78,33 @@ def code(stage):
 
 @cache
 def listing(name):
-    """The clips of a data set, from its folder's listing."""
+    """All clips of a data set, from its folder's listing."""
     data = dataset(name)
     try:
-        clips = readers.reader(data["reader"]).list_clips(Path(data["path"]), **data["options"])
+        return readers.reader(data["reader"]).list_clips(Path(data["path"]), **data["options"])
     except InputError as error:
         raise WorkflowError(str(error))
-    return [clip for clip in clips if clip.name not in data["exclude"]]
+
+
+def excluded(name, clips):
+    """The entries of a data set's `exclude` that name one of the clips."""
+    names = {text for clip in clips for text in (clip.name, f"{clip.split}/{clip.name}")}
+    return [text for text in dataset(name)["exclude"] if text in names]
+
+
+def included(name, clips):
+    return [clip for clip in clips if not excluded(name, [clip])]
+
+
+def shard_clips(wildcards):
+    """All clips of a shard, the excluded ones among them."""
+    count = dataset(wildcards.dataset)["shards"][wildcards.split]
+    return [
+        clip
+        for clip in listing(wildcards.dataset)
+        if clip.split == wildcards.split
+        and readers.shard_of(clip.name, count) == int(wildcards.shard)
+    ]
 
 
 def is_rendered(name):
@@ -93,18 +114,75 @@ def is_rendered(name):
 
 def sources(wildcards):
     """What a shard's clips are made of: it changes with a clip added, replaced or removed."""
-    name, count = wildcards.dataset, dataset(wildcards.dataset)["shards"][wildcards.split]
-    clips = [
-        clip
-        for clip in listing(name)
-        if clip.split == wildcards.split
-        and readers.shard_of(clip.name, count) == int(wildcards.shard)
-    ]
+    name = wildcards.dataset
+    clips = included(name, shard_clips(wildcards))
     if not is_rendered(name):
         return readers.listing_digest(clips)
     scenes = {k: v for k, v in dataset(name)["options"].items() if not k.endswith("_clips")}
     names = [clip.name for clip in clips]
     return store.digest(names, scenes, code_digest("ssmtl.datasets.demo"))
+
+
+def scenes_file(wildcards):
+    """What says that a data set of the project's own making is rendered."""
+    return f"data/{wildcards.dataset}/scenes.json" if is_rendered(wildcards.dataset) else []
+
+
+def labels(wildcards):
+    """What the manifest is made of beside its settings: the clips and their labels."""
+    if is_rendered(wildcards.dataset):
+        return ""
+    clips = included(wildcards.dataset, listing(wildcards.dataset))
+    return store.digest(readers.listing_digest(clips), readers.labels_digest(clips))
+
+
+def manifest_code(wildcards):
+    return code_digest("ssmtl.manifest", f"ssmtl.datasets.{dataset(wildcards.dataset)['reader']}")
+
+
+def reader_options(data):
+    return {
+        "reader": data["reader"],
+        "path": data["path"],
+        "options": json.dumps(data["options"], sort_keys=True),
+        "fps": data["fps"],
+    }
+
+
+def manifest_options(wildcards):
+    data = dataset(wildcards.dataset)
+    values = reader_options(data) | {
+        "exclude": data["exclude"],
+        "train_shards": data["shards"]["train"],
+        "test_shards": data["shards"]["test"],
+        "allow_partial": data["allow_partial"],
+    }
+    if "expected_frames" in data:
+        values["expected_frames"] = json.dumps(data["expected_frames"], sort_keys=True)
+    return settings_tree.flags(values)
+
+
+def clips_options(wildcards):
+    """Options for one shard's rows: nothing in them may change with another shard's clips."""
+    data = dataset(wildcards.dataset)
+    values = reader_options(data) | {
+        "exclude": excluded(wildcards.dataset, shard_clips(wildcards)),
+        f"{wildcards.split}_shards": data["shards"][wildcards.split],
+    }
+    return settings_tree.flags(values)
+
+
+def imported_boxes(wildcards):
+    """The CSV of boxes, for the imported detector only."""
+    if settings("detect", wildcards)["backend"] != "imported":
+        return []
+    boxes = dataset(wildcards.dataset).get("boxes", {})
+    if wildcards.split not in boxes:
+        raise WorkflowError(
+            f"config: datasets.{wildcards.dataset}.boxes.{wildcards.split} must name a CSV of "
+            "boxes, since detect.backend is imported"
+        )
+    return boxes[wildcards.split]
 
 
 def shards(name, split):
@@ -116,7 +194,7 @@ def shard_files(stage, *splits):
 
     def paths(wildcards):
         return [
-            SHARD.format(dataset=wildcards.dataset, split=split, shard=shard) + f"/{stage}.h5"
+            f"{SHARD}/{stage}.h5".format(dataset=wildcards.dataset, split=split, shard=shard)
             for split in splits
             for shard in shards(wildcards.dataset, split)
         ]
@@ -126,6 +204,22 @@ def shard_files(stage, *splits):
 
 def run_folders(name):
     """The folders of all models and seeds of a data set."""
-    return expand(
-        RUN_FOLDER, dataset=name, model=dataset(name)["models"], seed=RUN["seeds"]
-    )
+    return expand(RUN_FOLDER, dataset=name, model=dataset(name)["models"], seed=RUN["seeds"])
+
+
+def shown_config(wildcards):
+    """The settings that the report shows, JSON: the data set's entry and every stage's."""
+    name, data = wildcards.dataset, dataset(wildcards.dataset)
+    stages = settings_tree.STAGES
+    shown = {
+        "dataset": {key: value for key, value in data.items() if key not in stages},
+        **{stage: settings_tree.settings(config, stage, name) for stage in stages[:4]},
+        "models": {
+            model: {s: settings_tree.settings(config, s, name, model) for s in stages[4:]}
+            for model in data["models"]
+        },
+        "notes": data["notes"],
+    }
+    if "published" in data:
+        shown["published"] = data["published"]
+    return json.dumps(shown, sort_keys=True)

@@ -4,14 +4,14 @@ rule cubes:
         detections=f"{SHARD}/detections.h5",
     output:
         f"{SHARD}/cubes.h5",
+    log:
+        "results/{dataset}/logs/cubes_{split}_{shard}.log",
+    conda:
+        "../envs/ssmtl.yaml"
+    threads: 2
     params:
         options=options("cubes"),
         code=code("cubes"),
-    threads: 2
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/cubes_{split}_{shard}.log",
     shell:
         "python -m ssmtl cubes {output} --frames {input.frames} --detections {input.detections}"
         " --split {wildcards.split} {params.options} 2>&1 | tee {log}"

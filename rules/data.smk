@@ -4,6 +4,11 @@
 rule scenes:
     output:
         "data/{dataset}/scenes.json",
+    log:
+        "results/{dataset}/logs/scenes.log",
+    conda:
+        "../envs/ssmtl.yaml"
+    threads: 16
     params:
         seed=lambda w: dataset(w.dataset)["options"]["seed"],
         role=lambda w: dataset(w.dataset)["options"]["split_role"],
@@ -11,11 +16,6 @@ rule scenes:
         test=lambda w: dataset(w.dataset)["options"]["test_clips"],
         frames=lambda w: dataset(w.dataset)["options"]["frames"],
         code=code("scenes"),
-    threads: 16
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/scenes.log",
     shell:
         "python -m ssmtl scenes data/{wildcards.dataset} --seed {params.seed}"
         " --split-role {params.role} --train-clips {params.train} --test-clips {params.test}"
@@ -25,58 +25,53 @@ rule scenes:
 rule fetch:
     output:
         "data/{dataset}/fetched.json",
-    params:
-        reader=lambda w: dataset(w.dataset)["reader"],
+    log:
+        "results/{dataset}/logs/fetch.log",
     localrule: True
     conda:
         "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/fetch.log",
+    params:
+        reader=lambda w: dataset(w.dataset)["reader"],
     shell:
         "python -m ssmtl fetch {output} --reader {params.reader} 2>&1 | tee {log}"
 
 
-def manifest_digest(wildcards):
-    """What the manifest is made of beside its settings: the clips and their labels."""
-    if is_rendered(wildcards.dataset):
-        return ""
-    clips = listing(wildcards.dataset)
-    return store.digest(readers.listing_digest(clips), readers.labels_digest(clips))
-
-
-def manifest_options(wildcards):
-    data = dataset(wildcards.dataset)
-    values = {
-        "reader": data["reader"],
-        "path": data["path"],
-        "options": json.dumps(data["options"], sort_keys=True),
-        "exclude": data["exclude"],
-        "train_shards": data["shards"]["train"],
-        "test_shards": data["shards"]["test"],
-        "allow_partial": data["allow_partial"],
-        "fps": data["fps"],
-    }
-    if "expected_frames" in data:
-        values["expected_frames"] = json.dumps(data["expected_frames"], sort_keys=True)
-    return settings_tree.flags(values)
+rule clips:
+    # A shard's own rows of the manifest: a clip or a label elsewhere must not touch the shard.
+    input:
+        scenes_file,
+    output:
+        f"{SHARD}/clips.csv",
+    log:
+        "results/{dataset}/logs/clips_{split}_{shard}.log",
+    localrule: True
+    conda:
+        "../envs/ssmtl.yaml"
+    params:
+        options=clips_options,
+        clips=sources,
+        code=manifest_code,
+    shell:
+        "python -m ssmtl manifest {output} --dataset {wildcards.dataset} --split {wildcards.split}"
+        " --shard {wildcards.shard} {params.options} 2>&1 | tee {log}"
 
 
 rule manifest:
     input:
-        lambda w: f"data/{w.dataset}/scenes.json" if is_rendered(w.dataset) else [],
+        scenes_file,
     output:
         "results/{dataset}/manifest.csv",
-    params:
-        options=manifest_options,
-        clips=manifest_digest,
-        code=lambda w: code_digest(
-            "ssmtl.manifest", f"ssmtl.datasets.{dataset(w.dataset)['reader']}"
-        ),
+    log:
+        "results/{dataset}/logs/manifest.log",
+    # It says at once whether the data set is complete.
+    priority: 100
     localrule: True
     conda:
         "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/manifest.log",
+    params:
+        options=manifest_options,
+        clips=labels,
+        code=manifest_code,
     shell:
         "python -m ssmtl manifest {output} --dataset {wildcards.dataset} {params.options}"
         " 2>&1 | tee {log}"

@@ -17,15 +17,15 @@ rule evaluate:
             category="{dataset}",
             subcategory="metrics",
         ),
+    log:
+        "results/{dataset}/logs/evaluate_{model}_{seed}.log",
+    conda:
+        "../envs/ssmtl.yaml"
+    threads: 2
     params:
         options=options("evaluate"),
         radius=lambda w: settings("cubes", w)["radius"],
         code=code("evaluate"),
-    threads: 2
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/evaluate_{model}_{seed}.log",
     shell:
         "python -m ssmtl evaluate {output.metrics} {output.table} --manifest {input.manifest}"
         " --scores {input.scores} --dataset {wildcards.dataset} --model-name {wildcards.model}"

@@ -5,16 +5,16 @@ rule calibrate:
         teachers=shard_files("teachers", "train"),
     output:
         f"{RUN_FOLDER}/calibration.h5",
-    params:
-        options=options("score"),
-        code=code("score"),
+    log:
+        "results/{dataset}/logs/calibrate_{model}_{seed}.log",
+    conda:
+        "../envs/ssmtl.yaml"
     threads: 16
     resources:
         gpu=1,
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/calibrate_{model}_{seed}.log",
+    params:
+        options=options("score"),
+        code=code("score"),
     shell:
         "python -m ssmtl calibrate {output} --model {input.model} --cubes {input.cubes}"
         " --teachers {input.teachers} {params.options} 2>&1 | tee {log}"
@@ -24,20 +24,20 @@ rule score:
     input:
         model=f"{RUN_FOLDER}/model.safetensors",
         calibration=f"{RUN_FOLDER}/calibration.h5",
-        cubes=SHARD.replace("{split}", "test") + "/cubes.h5",
-        teachers=SHARD.replace("{split}", "test") + "/teachers.h5",
+        cubes=f"{TEST_SHARD}/cubes.h5",
+        teachers=f"{TEST_SHARD}/teachers.h5",
     output:
         f"{RUN_FOLDER}/scores/{{shard}}.h5",
-    params:
-        options=options("score"),
-        code=code("score"),
+    log:
+        "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    conda:
+        "../envs/ssmtl.yaml"
     threads: 16
     resources:
         gpu=1,
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    params:
+        options=options("score"),
+        code=code("score"),
     shell:
         "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
         " --cubes {input.cubes} --teachers {input.teachers} {params.options} 2>&1 | tee {log}"

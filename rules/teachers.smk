@@ -5,16 +5,16 @@ rule teachers:
         cubes=f"{SHARD}/cubes.h5",
     output:
         f"{SHARD}/teachers.h5",
-    params:
-        options=options("teachers"),
-        code=code("teachers"),
+    log:
+        "results/{dataset}/logs/teachers_{split}_{shard}.log",
+    conda:
+        "../envs/ssmtl.yaml"
     threads: 16
     resources:
         gpu=1,
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/teachers_{split}_{shard}.log",
+    params:
+        options=options("teachers"),
+        code=code("teachers"),
     shell:
         "python -m ssmtl teachers {output} --frames {input.frames} --detections {input.detections}"
         " --cubes {input.cubes} --split {wildcards.split} {params.options} 2>&1 | tee {log}"

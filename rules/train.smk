@@ -6,19 +6,19 @@ rule train:
         model=f"{RUN_FOLDER}/model.safetensors",
         card=f"{RUN_FOLDER}/model.json",
         history=f"{RUN_FOLDER}/history.csv",
+    log:
+        "results/{dataset}/logs/train_{model}_{seed}.log",
+    conda:
+        "../envs/ssmtl.yaml"
+    threads: 16
+    resources:
+        gpu=1,
     params:
         options=options("train"),
         code=code("train"),
         # Undeclared on purpose: Snakemake deletes the outputs of a failed job, this stays.
         state=f"{RUN_FOLDER}/.state",
         folder=RUN_FOLDER,
-    threads: 16
-    resources:
-        gpu=1,
-    conda:
-        "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/train_{model}_{seed}.log",
     shell:
         "python -m ssmtl train {params.folder} --cubes {input.cubes} --teachers {input.teachers}"
         " --state {params.state} --seed {wildcards.seed} {params.options} 2>&1 | tee {log}"
@@ -34,12 +34,12 @@ rule history:
             category="{dataset}",
             subcategory="training",
         ),
-    params:
-        code=code_digest("ssmtl.reporting.plots"),
+    log:
+        "results/{dataset}/logs/history_{model}_{seed}.log",
     localrule: True
     conda:
         "../envs/ssmtl.yaml"
-    log:
-        "results/{dataset}/logs/history_{model}_{seed}.log",
+    params:
+        code=code_digest("ssmtl.reporting.plots"),
     shell:
         "python -m ssmtl history {output} --history {input} 2>&1 | tee {log}"

@@ -30,7 +30,9 @@ def copy(done, tmp_path):
     """A copy of the finished pipeline and its data set, for one test to change."""
     shutil.copytree(done.root, tmp_path / "data")
     shutil.copytree(done.results, tmp_path / "results")
-    return Pipeline(tmp_path / "data", tmp_path / "results")
+    ours = Pipeline(tmp_path / "data", tmp_path / "results")
+    ours.manifest.write_text(ours.manifest.read_text().replace(str(done.root), str(ours.root)))
+    return ours
 
 
 @pytest.fixture

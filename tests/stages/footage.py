@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+
 from ssmtl import cli
 
 WIDTH, HEIGHT = 64, 48

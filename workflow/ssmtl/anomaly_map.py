@@ -24,8 +24,8 @@ def paint(
     """
     rows, columns = (-(-side // cell) for side in shape)
     volume = np.zeros((stop - start, rows, columns), np.float32)
-    first = np.rint(box[:, :2] / cell).astype(int).clip(0, (columns - 1, rows - 1))
-    last = np.maximum(np.rint(box[:, 2:] / cell).astype(int), first + 1)
+    first = np.ceil(box[:, :2] / cell - 0.5).astype(int).clip(0, (columns - 1, rows - 1))
+    last = np.maximum(np.floor(box[:, 2:] / cell + 0.5).astype(int), first + 1)
     for i in range(*np.searchsorted(frame, (start, stop))):
         (x1, y1), (x2, y2) = first[i], last[i]
         region = volume[frame[i] - start, y1:y2, x1:x2]

@@ -37,6 +37,8 @@ def add_settings(parser: argparse.ArgumentParser, stage: str) -> None:
             key.get("type"), str
         )
         shown = ",".join(default) if isinstance(default, list) else repr(default)
+        if kind is float:
+            default = float(default)  # as an option's text gives it: equal settings, equal bytes
         group.add_argument(
             f"--{name.replace('_', '-')}",
             type=kind,
@@ -151,6 +153,7 @@ def manifest(a) -> None:
         expected_frames=a.expected_frames,
         allow_partial=a.allow_partial,
         fps=a.fps,
+        part=(a.split, a.shard) if a.split else None,
     )
 
 
@@ -335,6 +338,8 @@ def commands() -> argparse.ArgumentParser:
         expected_frames={"type": json.loads, "default": None, "help": "frames per split, JSON"},
         allow_partial={"type": truth, "default": False, "help": "accept other frame counts"},
         fps={"type": float, "default": 25.0, "help": "of clips that are folders of images"},
+        split={"choices": ["train", "test"], "help": "list one shard of this split only"},
+        shard={"type": int, "default": 0, "help": "the shard that --split means"},
     )
     c.add(
         "frames",

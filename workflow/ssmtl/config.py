@@ -55,9 +55,9 @@ def check(config: dict) -> None:
                 f"config: run.datasets names '{name}', which is not under datasets "
                 f"({', '.join(config['datasets'])})"
             )
-    for model in config.get("models", {}):
-        for dataset in config["datasets"]:
-            if settings(config, "evaluate", dataset, model)["filter_size"] % 2 == 0:
+    for model in (None, *config.get("models", {})):
+        for name in (None, *config["datasets"]):
+            if settings(config, "evaluate", name, model)["filter_size"] % 2 == 0:
                 raise InputError(
                     "config: evaluate.filter_size must be odd, so that it has a middle"
                 )

@@ -220,5 +220,5 @@ def refuse_if_full(output: Path, expected: int) -> None:
     if 2 * expected > free:  # the clips' parts and the merged file exist side by side
         raise InputError(
             f"{output}: needs {2 * expected / 1e9:.1f} GB while it is made, {free / 1e9:.1f} GB "
-            "are free; free some space, or thin the cubes with cubes.train_stride or cubes.train_max"
+            "are free; free some space, or thin the cubes by cubes.train_stride or train_max"
         )

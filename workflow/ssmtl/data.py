@@ -43,11 +43,22 @@ class Samples:
         self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
         counts, valid, targets, digests = [], [], [], []
         self.classes: list[str] | None = None
+        if len(cubes) != len(teachers):
+            raise InputError(
+                f"{len(cubes)} files of cubes and {len(teachers)} of teachers; give one of each "
+                "for every shard, in the same order"
+            )
         for cube_path, teacher_path in zip(cubes, teachers, strict=True):
             cube_file = self.stack.enter_context(store.read(cube_path, "cubes"))
             teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
             self.settings = store.settings_of(cube_file)
-            self.classes = self.classes or json.loads(teacher_file.attrs["classes"])
+            classes = json.loads(teacher_file.attrs["classes"])
+            self.classes = classes if self.classes is None else self.classes
+            if classes != self.classes:
+                raise InputError(
+                    f"{teacher_path}: {len(classes)} classes, not the {len(self.classes)} of "
+                    f"{teachers[0]}; make all shards with one detector"
+                )
             for clip, group in cube_file.items():
                 teacher = matching(teacher_file, clip, group)
                 self.clips.append(clip)

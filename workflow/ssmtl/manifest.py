@@ -38,12 +38,14 @@ def build_manifest(
     expected_frames: dict[str, int] | None,
     allow_partial: bool,
     fps: float,
+    part: tuple[str, int] | None = None,
 ) -> None:
     """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
 
     `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
     `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
-    are folders of images. The frames per split are compared with `expected_frames`, or, where
+    are folders of images. With `part`, a split and a shard, only that shard's rows are made, and
+    no totals are checked. The frames per split are compared with `expected_frames`, or, where
     that is None, with what the reader knows of the published data set. Raises InputError for
     anything missing, repeated or of the wrong length; with `allow_partial` a wrong total is a
     warning only.
@@ -51,12 +53,17 @@ def build_manifest(
     module = datasets.reader(reader)
     clips = without(list_clips(module, root, options), exclude, dataset)
     check_names(clips, root)
+    if part:
+        split, shard = part
+        count = shards[split]
+        clips = [c for c in clips if c.split == split and datasets.shard_of(c.name, count) == shard]
     rows = [row_of(clip, module, shards[clip.split], fps) for clip in clips]
     manifest = pd.DataFrame(rows, columns=COLUMNS)
-    if expected_frames is None:
-        expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
-    check_totals(manifest, expected_frames, allow_partial, f"{root}: {dataset}")
-    report(manifest, dataset)
+    if not part:
+        if expected_frames is None:
+            expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
+        check_totals(manifest, expected_frames, allow_partial, f"{root}: {dataset}")
+        report(manifest, dataset)
     with replacing(output) as temporary:
         manifest.to_csv(temporary, index=False, lineterminator="\n")
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -69,7 +70,7 @@ def image_files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> lis
     )
     if not files:
         raise InputError(f"{folder}: no frames in this folder; add them or exclude the clip")
-    for before, after in zip(files, files[1:], strict=False):
+    for before, after in pairwise(files):
         step = frame_number(after) - frame_number(before)
         if step != 1:
             what = "two files have one frame number" if step == 0 else f"{step - 1} frames missing"

@@ -78,7 +78,8 @@ def save(folder: Path, model: Model, card: dict) -> None:
     """Writes model.safetensors and model.json; `card` holds the specification and more."""
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     with store.replacing(folder / "model.safetensors") as path:
-        safetensors.torch.save_file(state, path)
+        # Written here, since safetensors' own writer does not say that the disk is full.
+        path.write_bytes(safetensors.torch.save(state))
     with store.replacing(folder / "model.json") as path:
         path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 

@@ -119,20 +119,31 @@ def clip_scores(model, clips: Iterator[tuple], radius: int, batch: int, where) -
         yield cubes, scores
 
 
-def load_for(weights: Path, classes: list[str], size: int, settings: dict, where):
-    """The model and its card; InputError where it was trained on other classes or cubes."""
+def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, where):
+    """The model and its card; InputError where it was trained on other classes or cubes.
+
+    classes: the teachers'; cubes: the settings that the cubes were made with.
+    """
     model, card = models.load(weights, settings)
     spec = card["spec"]
     for what, found, expected in (
-        ("detector classes", len(classes), len(spec["classes"])),
-        ("cube size", size, spec["size"]),
+        ("detector classes", classes, spec["classes"]),
+        ("cubes.size", cubes["size"], spec["size"]),
+        ("cubes.radius", cubes["radius"], spec["radius"]),
     ):
         if found != expected:
             raise InputError(
-                f"{weights}: trained with {expected} as {what}, the data has {found}; "
-                "score with the settings that the model was trained with"
+                f"{weights}: trained with the {what} {shown(expected)}, the data has "
+                f"{shown(found)}; score with the settings that the model was trained with"
             )
     return model.to(where), card
+
+
+def shown(value: int | list[str]) -> str:
+    """A number, or how many names there are and the first few of them."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{len(value)} ({', '.join(value[:3])}{', ...' if len(value) > 3 else ''})"
 
 
 def calibrate(
@@ -142,15 +153,16 @@ def calibrate(
     where = device()
     with Samples(cubes, teachers) as samples:
         model, card = load_for(
-            weights, samples.classes, samples.settings["size"], model_settings(settings), where
+            weights, samples.classes, samples.settings, model_settings(settings), where
         )
         held = set(card["train"]["validation_clips"])
         chosen = [
             pair for clip, pair in zip(samples.clips, samples.pairs, strict=True) if clip in held
         ]
         radius = card["spec"]["radius"]
-        found = clip_scores(model, iter(chosen), radius, settings["batch"], where)
-        scores = concatenated([scores for _, scores in found], list(model.tasks))
+        with memory_errors("calibrate", "lower score.batch, or free the GPU"):
+            found = clip_scores(model, iter(chosen), radius, settings["batch"], where)
+            scores = concatenated([scores for _, scores in found], list(model.tasks))
     levels = np.linspace(0, 1, QUANTILES)
     with store.create(output, "calibration", settings) as file:
         for name, values in scores.items():
@@ -176,7 +188,7 @@ def score_objects(
         model, card = load_for(
             weights,
             json.loads(teacher.attrs["classes"]),
-            store.settings_of(crops)["size"],
+            store.settings_of(crops),
             model_settings(settings),
             where,
         )

@@ -8,6 +8,7 @@ equal bytes.
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
@@ -43,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         if is_disk_full(error):
             raise InputError(
                 f"{path}: the disk or quota is full; free some space and run again, "
-                "finished clips are kept"
+                "what is finished is kept"
             ) from error
         raise
     finally:
@@ -53,16 +54,48 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def is_disk_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, says that a file could not grow."""
     while error is not None:
-        # HDF5 reports the errno in its text only.
-        if getattr(error, "errno", None) in FULL or any(
-            f"errno = {n}," in str(error) for n in FULL
-        ):
+        if getattr(error, "errno", None) in FULL:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+class Disk(io.FileIO):
+    """A new file for HDF5 to write, which reports a failed write at the next flush only.
+
+    HDF5 crashes where it cannot write what it still holds while it closes a dataset. So what
+    comes after a failed write is dropped, and the failure is raised where HDF5 can bear it.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "w+")
+        self.failed = False
+        self.failure: OSError | None = None
+
+    def write(self, data) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left and not self.failed:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.failed, self.failure = True, error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return size if self.failed else super().truncate(size)
+        except OSError as error:
+            self.failed, self.failure = True, error
+            return size
+
+    def flush(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure:
+            raise failure
 
 
 @contextmanager
@@ -70,26 +103,17 @@ def create(
     path: Path, kind: str, settings: dict | None = None, **attributes
 ) -> Iterator[h5py.File]:
     """An HDF5 file of `kind` open for writing, which becomes `path` when complete."""
-    with replacing(path) as temporary:
-        file = h5py.File(temporary, "w")
-        try:
-            file.attrs["kind"] = kind
-            file.attrs["ssmtl"] = __version__
-            file.attrs["settings"] = json.dumps(settings or {}, sort_keys=True)
-            file.attrs.update(attributes)
-            yield file
-            file.close()
-        except BaseException:
-            close_quietly(file)
-            raise
-
-
-def close_quietly(file: h5py.File) -> None:
-    """Closes a file whose writing failed already; a second failure adds nothing."""
-    try:
-        file.close()
-    except Exception as error:
-        log.debug("closing %s: %s", file, error)
+    with (
+        replacing(path) as temporary,
+        Disk(temporary) as disk,
+        h5py.File(disk, "w") as file,
+    ):
+        file.attrs["kind"] = kind
+        file.attrs["ssmtl"] = __version__
+        file.attrs["settings"] = json.dumps(settings or {}, sort_keys=True)
+        file.attrs.update(attributes)
+        yield file
+        file.flush()
 
 
 @contextmanager
@@ -244,6 +268,7 @@ class Parts:
             for clip, path in self.sources.items():
                 with read(path, self.kind) as part:
                     part.copy(part[clip], out, name=clip)
+                out.flush()
         shutil.rmtree(self.folder)
         if not any(self.folder.parent.iterdir()):
             self.folder.parent.rmdir()

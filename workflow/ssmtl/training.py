@@ -77,17 +77,22 @@ class Trainer:
             group["lr"] = rate(self.state.step, self.total, self.settings)
         losses = self.losses(batch)
         values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-        if bad := [name for name, value in values.items() if not math.isfinite(value)]:
-            raise InputError(
-                f"training: the loss of {' and '.join(bad)} is {values[bad[0]]} at step "
-                f"{self.state.step}; lower train.learning_rate ({self.settings['learning_rate']})"
-            )
+        self.check_finite(values, "loss")
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         self.optimiser.step()
         self.state.step += 1
         for name, value in {**values, "cubes": len(batch.cubes), "steps": 1}.items():
             self.state.running[name] = self.state.running.get(name, 0) + value
+
+    def check_finite(self, losses: dict[str, float], what: str) -> None:
+        """InputError for a loss that is not finite: from then on all weights are lost."""
+        if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
+            raise InputError(
+                f"training: the {what} of {' and '.join(bad)} is {losses[bad[0]]} at step "
+                f"{self.state.step}; lower train.learning_rate ({self.settings['learning_rate']}), "
+                "or, where it is so from step 0, make the teachers' files again"
+            )
 
     @torch.inference_mode()
     def validate(self) -> None:
@@ -109,6 +114,7 @@ class Trainer:
         taken = state.running.pop("steps")
         train = {name: value / taken for name, value in state.running.items()}
         held = {name: float(value) / count for name, value in sums.items()}
+        self.check_finite(held, "validation loss")
         for split, values in (("train", train), ("validation", held)):
             row = {"step": state.step, "cubes_seen": int(seen), "split": split}
             state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
@@ -167,8 +173,9 @@ class Checkpoint:
             "optimiser": trainer.optimiser.state_dict(),
             "state": vars(trainer.state),
         }
-        with store.replacing(self.path) as path:
-            torch.save(state, path)
+        # Opened here, since torch's own writer does not say that the disk is full.
+        with store.replacing(self.path) as path, open(path, "wb") as file:
+            torch.save(state, file)
 
     def restore(self, trainer: Trainer) -> None:
         """Puts a matching state back; a foreign or damaged one is passed over with a line."""
@@ -191,6 +198,11 @@ class Checkpoint:
 def specification(samples: Samples, settings: dict) -> dict:
     """What `model.build` needs, as kept in the model's card."""
     cubes = samples.settings
+    if samples.shape[0] != 2 * cubes["radius"] * cubes["max_gap"] + 1:
+        raise InputError(
+            f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames are those of "
+            "the test split; train on the training split"
+        )
     return {
         "tasks": settings["tasks"],
         "depth": settings["depth"],

@@ -1,0 +1,121 @@
+"""A disk that fills up: one line and status 2, nothing half-written, and the tool ends cleanly.
+
+A limit on the size of files stands in for the disk: the error differs in its number only. It is
+set in a process of its own, since HDF5 may crash on a failed write, and after all imports, so
+that it never cuts short what Python itself writes, such as compiled modules.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from footage import leftovers
+
+from ssmtl import store
+from ssmtl.errors import InputError
+
+PROGRAM = """
+import contextlib, io, json, logging, resource, sys
+
+sys.dont_write_bytecode = True
+import pandas, safetensors.torch, torch
+import ssmtl.cubes, ssmtl.evaluation, ssmtl.frames, ssmtl.scoring, ssmtl.training
+from ssmtl import cli, tasks
+
+torch.set_num_threads(1)
+logging.disable()
+for task in tasks.available():
+    tasks.load(task)
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+answers = []
+for limit, arguments in json.load(sys.stdin):
+    said, status = io.StringIO(), 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    with contextlib.redirect_stderr(said):
+        try:
+            cli.main(arguments)
+        except SystemExit as stop:
+            status = stop.code
+        except Exception as error:
+            status = repr(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    answers.append((status, said.getvalue()))
+print(json.dumps(answers))
+"""
+
+
+def commands(done, folder) -> list[tuple[int, list]]:
+    """(bytes a file may have, arguments): from the first byte on, inside a clip, when merging."""
+    train = ("--cubes", done.path("cubes"), "--teachers", done.path("teachers"))
+    test = ("--cubes", done.path("cubes", "test"), "--teachers", done.path("teachers", "test"))
+    inputs = ("--frames", done.path("frames"), "--detections", done.path("detections"))
+    manifest = ("--manifest", done.manifest)
+    stages = {
+        "frames": ("frames.h5", *manifest, "--split", "train"),
+        "cubes": ("cubes.h5", *inputs, "--split", "train", *done.cubes),
+        "train": ("model", *train, *done.train),
+        "score": ("0.h5", "--model", done.weights, *test),
+        "evaluate": ("m.json", folder / "m.csv", *manifest, "--dataset", "tiny", "--scores"),
+    }
+    limits = {
+        "frames": (1_000, 20_000, 60_000),
+        "cubes": (3_000, 300_000, 2_000_000),
+        "train": (10, 3_000, 100_000),
+        "score": (100, 3_000),
+        "evaluate": (50,),
+    }
+    found = []
+    for stage, (name, *arguments) in stages.items():
+        scores = done.scores() if stage == "evaluate" else []
+        for limit in limits[stage]:
+            output = folder / f"{stage}-{limit}" / name
+            words = (stage, output, *arguments, *scores)
+            found.append((limit, [str(word) for word in words]))
+    return found
+
+
+def test_every_stage_on_a_full_disk(done, tmp_path):
+    jobs = commands(done, tmp_path)
+    process = subprocess.run(
+        [sys.executable, "-B", "-W", "ignore", "-c", PROGRAM],
+        input=json.dumps(jobs),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Nothing from HDF5 either, at the failures or when the interpreter ends.
+    assert (process.returncode, process.stderr) == (0, "")
+    answers = json.loads(process.stdout.splitlines()[-1])
+    for (limit, (stage, *_)), (status, said) in zip(jobs, answers, strict=True):
+        assert status == 2, (stage, limit, status, said)
+        assert said.count("\n") == 1 and said.startswith("error: "), (stage, limit, said)
+        assert "the disk or quota is full; free some space and run again" in said
+        assert f"{stage}-{limit}" in said or stage == "evaluate"
+    assert not leftovers(tmp_path)
+    whole = {path.name for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert not whole & {"frames.h5", "cubes.h5", "0.h5", "m.json", "m.csv"}
+    assert not whole & {"model.safetensors", "model.json", "state.pt"}
+
+
+def test_the_clips_finished_before_are_used_when_there_is_room_again(done, tmp_path, caplog):
+    """A merge that fails keeps the clips; the next run only merges them."""
+    output = tmp_path / "file.h5"
+    with store.Parts(output, "cubes", {}) as parts, parts.write("a", "mark") as group:
+        group["x"] = [1, 2]
+    with store.Parts(output, "cubes", {}) as parts:
+        assert parts.has("a", "mark")
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="full"):
+            patch.setattr(store, "create", full)
+            parts.merge()
+    assert not output.exists() and not leftovers(tmp_path)
+    with store.Parts(output, "cubes", {}) as parts:
+        assert parts.has("a", "mark")
+        parts.merge()
+    with store.read(output, "cubes") as file:
+        assert file["a"]["x"][:].tolist() == [1, 2]
+    assert not (tmp_path / ".parts").exists()
+
+
+def full(*_, **__):
+    raise InputError("the disk is full")
