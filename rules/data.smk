@@ -10,16 +10,12 @@ rule scenes:
         "../envs/ssmtl.yaml"
     threads: 16
     params:
-        seed=lambda w: dataset(w.dataset)["options"]["seed"],
-        role=lambda w: dataset(w.dataset)["options"]["split_role"],
-        train=lambda w: dataset(w.dataset)["options"]["train_clips"],
-        test=lambda w: dataset(w.dataset)["options"]["test_clips"],
-        frames=lambda w: dataset(w.dataset)["options"]["frames"],
+        # The options of the data set are those of the command.
+        options=lambda w: settings_tree.flags(dataset(w.dataset)["options"]),
         code=code("scenes"),
     shell:
-        "python -m ssmtl scenes data/{wildcards.dataset} --seed {params.seed}"
-        " --split-role {params.role} --train-clips {params.train} --test-clips {params.test}"
-        " --frames {params.frames} --jobs {threads} 2>&1 | tee {log}"
+        "python -m ssmtl scenes data/{wildcards.dataset} {params.options} --jobs {threads}"
+        " 2>&1 | tee {log}"
 
 
 rule fetch:

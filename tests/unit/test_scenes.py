@@ -16,6 +16,8 @@ from ssmtl.errors import InputError
 def plan(x=0.0, z=11.0, heading=0.0):
     return scenes.Plan(scenes.Path(x, z, heading), 0.0)
 
+LENGTHS = {"train_frames": 25, "test_frames": 30}
+
 
 def walker(frames=26, kind="", fall=(), seed=3, **where):
     rng = np.random.default_rng(seed)
@@ -25,7 +27,7 @@ def walker(frames=26, kind="", fall=(), seed=3, **where):
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo") / "scenes"
-    demo.render(root, seed=1, split_role="dev", train_clips=1, test_clips=2, frames=30, jobs=1)
+    demo.render(root, seed=1, split_role="dev", train_clips=1, test_clips=2, **LENGTHS, jobs=1)
     return root
 
 
@@ -172,7 +174,7 @@ def test_intervals_part_kinds_and_gaps():
 
 
 def test_layout_labels_and_tracks_agree(rendered):
-    clips = demo.list_clips(rendered, train_clips=1, test_clips=2, frames=30)
+    clips = demo.list_clips(rendered, train_clips=1, test_clips=2, **LENGTHS)
     assert [(clip.split, clip.name) for clip in clips] == [
         ("train", "00"),
         ("test", "00"),
@@ -207,7 +209,7 @@ def test_same_options_give_the_same_bytes_in_any_number_of_processes(rendered, t
     again = tmp_path / "again"
     (again / "train").mkdir(parents=True)
     (again / "train" / "07.mp4").write_text("of an older demo, to be replaced")
-    demo.render(again, seed=1, split_role="dev", train_clips=1, test_clips=2, frames=30, jobs=2)
+    demo.render(again, seed=1, split_role="dev", train_clips=1, test_clips=2, **LENGTHS, jobs=2)
     files = sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(rendered) for p in rendered.rglob("*") if p.is_file())
     assert all((again / name).read_bytes() == (rendered / name).read_bytes() for name in files)
@@ -215,14 +217,14 @@ def test_same_options_give_the_same_bytes_in_any_number_of_processes(rendered, t
 
 
 def test_render_refuses_what_it_cannot_do(tmp_path):
-    options = {"seed": 0, "train_clips": 1, "test_clips": 1, "frames": 25, "jobs": 1}
+    options = {"seed": 0, "train_clips": 1, "test_clips": 1, "jobs": 1, **LENGTHS}
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(InputError, match=r"mine\.txt is not part of a demo"):
         demo.render(tmp_path, split_role="dev", **options)
     with pytest.raises(InputError, match="split_role 'train'"):
         demo.render(tmp_path / "new", split_role="train", **options)
     with pytest.raises(InputError, match="25 frames a clip"):
-        demo.render(tmp_path / "new", split_role="dev", **options | {"frames": 5})
+        demo.render(tmp_path / "new", split_role="dev", **options | {"test_frames": 5})
     assert (tmp_path / "mine.txt").read_text() == "keep"
 
 

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def command(project: Project, rule: str, output: Path) -> list[str]:
     """The words that Snakemake would run for a file, after `python -m ssmtl`."""
     text = project.build("--dry-run", "--printshellcmds", "--force", str(output))
     line = re.search(rf"python -m ssmtl {rule} (.*) 2>&1", text)[1]
-    return [rule, *(word.strip("'") for word in line.split(" "))]
+    return [rule, *shlex.split(line)]
 
 
 @pytest.mark.parametrize("name", STAGES)

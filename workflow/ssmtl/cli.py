@@ -102,7 +102,8 @@ def scenes(a) -> None:
         split_role=a.split_role,
         train_clips=a.train_clips,
         test_clips=a.test_clips,
-        frames=a.frames,
+        train_frames=a.train_frames,
+        test_frames=a.test_frames,
         jobs=a.jobs,
     )
 
@@ -301,7 +302,8 @@ def commands() -> argparse.ArgumentParser:
         split_role={"choices": ["test", "dev"], "default": "test", "help": "which test scenes"},
         train_clips=integer | {"help": "normal training clips"},
         test_clips=integer | {"help": "test clips"},
-        frames=integer | {"help": "frames of a clip"},
+        train_frames=integer | {"help": "frames of a training clip"},
+        test_frames=integer | {"help": "frames of a test clip"},
         jobs={"type": int, "default": 1, "help": "processes"},
     )
     c.add(

@@ -124,10 +124,13 @@ def video_frames(path: Path) -> Iterator[np.ndarray]:
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        frames = container.decode(stream)
+        packets = container.demux(stream)
         while True:
             try:
-                frame = next(frames)
+                packet = next(packets)
+                # The decoder would fill up a frame that was cut short.
+                frames = [] if packet.is_corrupt else packet.decode()
             except (StopIteration, av.FFmpegError):
                 return
-            yield frame.to_ndarray(format="rgb24")
+            for frame in frames:
+                yield frame.to_ndarray(format="rgb24")

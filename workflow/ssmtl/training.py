@@ -237,6 +237,7 @@ def train_model(
         mark = store.digest(spec, settings, samples.digest, seed, code)
         if finished(output, mark):
             log.info("%s: trained already", output)
+            shutil.rmtree(state)
             return
         checkpoint = Checkpoint(state / "state.pt", mark)
         model = models.build(spec).to(where)

@@ -79,26 +79,33 @@ def render(
     split_role: str,
     train_clips: int,
     test_clips: int,
-    frames: int,
+    train_frames: int,
+    test_frames: int,
     jobs: int,
 ) -> None:
     """Render a demo into the folder `root`, all of it or nothing; an older demo is replaced.
 
     split_role: "test" for the clips that results are reported on, "dev" for other labelled clips
-    to develop on. frames: length of each clip at 25 frames a second. jobs: processes.
+    to develop on. train_frames, test_frames: length of each clip at 25 frames a second.
+    jobs: processes.
     Raises InputError for options out of range and for a `root` that holds anything else.
     """
     root = Path(root)
-    check_options(root, split_role, min(train_clips, test_clips, jobs), frames)
+    check_options(root, split_role, min(train_clips, test_clips, jobs), min(train_frames, test_frames))
     with replacing(root) as folder:
         for name in ("train", "test", "tracks"):
             (folder / name).mkdir(parents=True)
-        work = [Job(folder, "test", seed, split_role, clip, frames) for clip in range(test_clips)]
-        work += [Job(folder, "train", seed, "train", clip, frames) for clip in range(train_clips)]
+        work = [
+            Job(folder, "test", seed, split_role, clip, test_frames) for clip in range(test_clips)
+        ]
+        work += [
+            Job(folder, "train", seed, "train", clip, train_frames) for clip in range(train_clips)
+        ]
         labels = [row for rows in in_parallel(render_clip, work, jobs) for row in rows]
         with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([LABEL_COLUMNS, *labels])
-        options = {"seed": seed, "split_role": split_role, "frames": frames, "fps": scenes.FPS}
+        options = {"seed": seed, "split_role": split_role, "fps": scenes.FPS}
+        options |= {"train_frames": train_frames, "test_frames": test_frames}
         counts = {"train_clips": train_clips, "test_clips": test_clips}
         counts["anomalous_frames"] = count_anomalous(labels)
         (folder / "scenes.json").write_text(json.dumps(options | counts, indent=2) + "\n")

@@ -1,0 +1,130 @@
+"""The code digest: what changes a stage's results changes it, and nothing else does."""
+
+import shutil
+
+import pytest
+
+from ssmtl import digest
+from ssmtl.tasks import available
+
+SETTINGS = {
+    "train": {"tasks": ["arrow_of_time", "distillation"]},
+    "score": {"tasks": ["arrow_of_time", "distillation"]},
+    "detect": {"backend": "darknet"},
+    "teachers": {"backend": "darknet"},
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package, to edit: `package(file, old, new)`."""
+    root = tmp_path / "ssmtl"
+    shutil.copytree(digest.ROOT, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(digest, "ROOT", root)
+    digest.parsed.cache_clear()
+
+    def edit(name: str, old: str, new: str) -> None:
+        path = root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        digest.parsed.cache_clear()
+
+    yield edit
+    digest.parsed.cache_clear()
+
+
+def codes() -> dict[str, str]:
+    return {stage: digest.stage_code(stage, SETTINGS.get(stage, {})) for stage in digest.MODULES}
+
+
+def changed(before: dict[str, str]) -> set[str]:
+    now = codes()
+    return {stage for stage in now if now[stage] != before[stage]}
+
+
+def test_every_stage_has_its_own_code(package):
+    assert len(set(codes().values())) == len(digest.MODULES)
+    assert codes() == codes()
+
+
+def test_comments_docstrings_and_layout_do_not_count(package):
+    before = codes()
+    package("cubes.py", '"""Stage `cubes`: an', '"""Another sentence about the')
+    package("cubes.py", "FLUSH = 256  #", "FLUSH = (\n    256\n)  # other words:")
+    package("cubes.py", '    """Boxes enlarged about their', '    """Of boxes')
+    package("data.py", "class Samples:\n", "class Samples:\n    # a comment\n\n")
+    assert changed(before) == set()
+
+
+def test_an_edit_counts_for_the_stages_that_import_it(package):
+    before = codes()
+    package("cubes.py", "FLUSH = 256", "FLUSH = 255")
+    assert changed(before) == {"cubes"}
+    before = codes()
+    package("training.py", "0.5 * (1 +", "0.4 * (1 +")
+    assert changed(before) == {"train"}
+    before = codes()
+    package("metrics/auc.py", "[0.0, 1.0]", "[0.1, 1.0]")
+    assert {"evaluate"} <= changed(before) <= {"evaluate", "report"}
+
+
+def test_imports_are_followed_through_other_modules(package):
+    """teachers imports frames, which imports media; a string that is no docstring counts."""
+    before = codes()
+    package("media.py", "IMREAD_COLOR_RGB", "IMREAD_COLOR_BGR")
+    assert {"frames", "detect", "cubes", "teachers"} <= changed(before)
+    assert "train" not in changed(before)
+    before = codes()
+    package("encoders/cnn3d.py", "amax(2)", "amin(2)")
+    assert changed(before) >= {"train", "score"} and "cubes" not in changed(before)
+    before = codes()
+    package("evaluation.py", '"zero", "replicate"', '"zero", "replicated"')
+    assert "evaluate" in changed(before)
+
+
+def test_what_only_speaks_to_the_user_does_not_count(package):
+    before = codes()
+    package("progress.py", "QUIET = 15", "QUIET = 60")
+    package("errors.py", "class InputError(Exception):", "class InputError(RuntimeError):")
+    assert changed(before) == set()
+
+
+def test_training_does_not_depend_on_how_a_task_scores(package):
+    before = codes()
+    package("tasks/base.py", "softmax(1)[:, 1]", "softmax(1)[:, 0]")
+    package("tasks/distillation.py", "difference.mean(1)", "difference.amax(1)")
+    assert changed(before) == {"score"}
+
+
+def test_both_depend_on_a_tasks_views_and_loss(package):
+    before = codes()
+    package("tasks/arrow_of_time.py", ".flip(2)", ".flip(3)")
+    assert changed(before) == {"train", "score"}
+
+
+def test_a_function_called_score_counts_outside_of_the_tasks(package):
+    package(
+        "training.py", "@dataclass\nclass State:", "def score():\n    return 1\n\n\nclass State:"
+    )
+    before = codes()
+    package("training.py", "    return 1\n", "    return 2\n")
+    assert changed(before) == {"train"}
+
+
+def test_only_the_tasks_and_the_detector_of_the_settings_count(package):
+    before = codes()
+    package("tasks/middle_box.py", ".abs()", ".square()")
+    package("detection/ultralytics.py", "TIMEOUT = 30", "TIMEOUT = 31")
+    assert changed(before) == set()
+    package("detection/darknet.py", "\n\n\n", "\n\n\nEXTRA = 1\n\n\n")
+    assert changed(before) == {"detect", "teachers"}
+    every = {"tasks": available()}
+    assert digest.stage_code("train", every) != digest.stage_code("train", SETTINGS["train"])
+
+
+def test_modules_outside_of_the_package_do_not_count():
+    assert digest.module_path("numpy") is None
+    assert digest.module_path("ssmtl.cubes.crop") is None  # a function
+    assert digest.module_path("ssmtl.tasks") == digest.ROOT / "tasks" / "__init__.py"
+    assert digest.module_path("ssmtl.tasks.base") == digest.ROOT / "tasks" / "base.py"
