@@ -16,6 +16,7 @@ from ssmtl.errors import InputError
 def plan(x=0.0, z=11.0, heading=0.0):
     return scenes.Plan(scenes.Path(x, z, heading), 0.0)
 
+
 LENGTHS = {"train_frames": 25, "test_frames": 30}
 
 

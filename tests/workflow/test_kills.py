@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -116,9 +116,15 @@ def command(project: Project, rule: str, output: Path) -> list[str]:
     return [rule, *shlex.split(line)]
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stage_killed(name, project, finished, processes, tmp_path):
-    stage = STAGES[name]
+# All clips are done, and their file is about to get its name.
+AT_THE_END = replace(
+    STAGES["detect"], stop=("detections.h5", len(TRAIN) + 1), resumed="clip c is finished already"
+)
+
+
+@pytest.mark.parametrize("stage", [*STAGES.values(), AT_THE_END], ids=[*STAGES, "end"])
+def test_stage_killed(stage, project, finished, processes, tmp_path):
+    name = stage.name
     arguments = command(project, name, stage.output)
     output = project.path(stage.output)
     output.unlink()
@@ -239,13 +245,14 @@ def test_process_group_killed(finished, tmp_path):
     config["datasets"]["toy"]["shards"] = {"test": 1}
     project = with_stopper(tmp_path / "project", config)
     stages = list(STAGES.values())
-    run = Run(project, stages[0].stop)
+    target = str(RUN / "metrics.json")
+    run = Run(project, stages[0].stop, target)
     for stage, following in zip(stages, [*stages[1:], None], strict=True):
         job = run.stopped_job()
         run.kill_group()
         wait_for(lambda j=job: not j.is_running(), "the job is killed")
         assert not project.path(stage.output).exists()
-        run = recovered(project, following and following.stop)
+        run = recovered(project, following and following.stop, target)
     run.succeed()
     for stage in stages:
         assert stage.resumed in log_of(project, stage)

@@ -55,7 +55,8 @@ def build(spec: dict) -> Model:
 
     spec: tasks, depth, width, size, radius, max_gap, classes (of the detector), settings.
     """
-    encoder = CNN3D(spec["depth"], spec["width"])
+    length = 2 * spec["radius"] + 1
+    encoder = CNN3D(spec["depth"], spec["width"], (length, length - 1, 1))
     side = spec["size"] >> encoder.pools
     if side < 2:
         raise InputError(

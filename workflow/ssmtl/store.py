@@ -264,11 +264,14 @@ class Parts:
 
     def merge(self, **attributes) -> None:
         """Puts all registered clips, in order, into the output file and drops the parts."""
-        with create(self.output, self.kind, self.settings, **attributes) as out:
+        # Within the folder, so that a kill leaves nothing behind once a later run ends.
+        merged = self.folder / self.output.name
+        with create(merged, self.kind, self.settings, **attributes) as out:
             for clip, path in self.sources.items():
                 with read(path, self.kind) as part:
                     part.copy(part[clip], out, name=clip)
                 out.flush()
+        os.replace(merged, self.output)
         shutil.rmtree(self.folder)
         if not any(self.folder.parent.iterdir()):
             self.folder.parent.rmdir()

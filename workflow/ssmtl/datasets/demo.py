@@ -91,7 +91,9 @@ def render(
     Raises InputError for options out of range and for a `root` that holds anything else.
     """
     root = Path(root)
-    check_options(root, split_role, min(train_clips, test_clips, jobs), min(train_frames, test_frames))
+    check_options(
+        root, split_role, min(train_clips, test_clips, jobs), min(train_frames, test_frames)
+    )
     with replacing(root) as folder:
         for name in ("train", "test", "tracks"):
             (folder / name).mkdir(parents=True)

@@ -6,6 +6,7 @@ and the maximum over all time follows the last pool. That lets one encoder take 
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 # Convolutions before each pool, and their filters.
 FILTERS = {
@@ -16,10 +17,37 @@ FILTERS = {
 }
 
 
-class CNN3D(nn.Module):
-    """Encoder of cubes: float (B, 3, T, S, S) -> (B, channels, S / 2**pools, S / 2**pools)."""
+class LengthNorm(nn.BatchNorm3d):
+    """Batch norm with running statistics for each number of frames, and shared scale and shift.
 
-    def __init__(self, depth: str = "shallow", width: str = "narrow"):
+    A view of one frame meets the convolutions' zero padding on both sides of time, one of seven
+    frames hardly ever, so their activations differ. Each is normalised by its own batch in
+    training; one common running average would fit none of them at test [D].
+    """
+
+    def __init__(self, channels: int, lengths: tuple[int, ...]):
+        super().__init__(channels)
+        self.lengths = lengths
+        self.running_mean = self.running_mean.repeat(len(lengths), 1)
+        self.running_var = self.running_var.repeat(len(lengths), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        row = self.lengths.index(x.shape[2])
+        mean, variance = self.running_mean[row], self.running_var[row]
+        return F.batch_norm(
+            x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+
+
+class CNN3D(nn.Module):
+    """Encoder of cubes: float (B, 3, T, S, S) -> (B, channels, S / 2**pools, S / 2**pools).
+
+    T is one of `lengths`.
+    """
+
+    def __init__(
+        self, depth: str = "shallow", width: str = "narrow", lengths: tuple[int, ...] = (7, 6, 1)
+    ):
         super().__init__()
         stages = FILTERS[depth, width]
         layers, channels = [], 3
@@ -27,7 +55,7 @@ class CNN3D(nn.Module):
             for count in filters:
                 layers += [
                     nn.Conv3d(channels, count, 3, padding=1, bias=False),
-                    nn.BatchNorm3d(count),
+                    LengthNorm(count, lengths),
                     nn.ReLU(inplace=True),
                 ]
                 channels = count
