@@ -227,8 +227,9 @@ def calibrate(a) -> None:
 def score(a) -> None:
     from ssmtl.scoring import score_objects
 
-    if a.settings["fusion"] == "ecdf" and a.calibration is None:
-        raise InputError("score: --fusion ecdf needs --calibration, made by `ssmtl calibrate`")
+    fusion = a.settings["fusion"]
+    if fusion != "mean" and a.calibration is None:
+        raise InputError(f"score: --fusion {fusion} needs --calibration, made by `ssmtl calibrate`")
     score_objects(
         a.output,
         weights=a.model,
@@ -411,7 +412,7 @@ def commands() -> argparse.ArgumentParser:
         "score",
         output=output("scores file (.h5)"),
         model=file("model.safetensors"),
-        calibration=file("calibration.h5, for --fusion ecdf", required=False),
+        calibration=file("calibration.h5, for --fusion ecdf and fisher", required=False),
         cubes=file("cubes.h5"),
         teachers=file("teachers.h5"),
     )

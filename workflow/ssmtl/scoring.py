@@ -1,7 +1,7 @@
 """Stages `calibrate` and `score`: from cubes to the anomaly score of every object.
 
-The four scores are averaged per object [P]. With `fusion: ecdf` each task's score is first
-mapped through the distribution of that score on the held-out normal clips of the training
+The four scores are averaged per object [P]. With `fusion: ecdf` or `fisher` each task's score is
+first mapped through the distribution of that score on the held-out normal clips of the training
 split [D], so that tasks of different spread weigh the same.
 """
 
@@ -70,15 +70,25 @@ def box_speed(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
     return speed / (1 + speed)
 
 
-def combine(scores: dict[str, np.ndarray], calibration: dict[str, np.ndarray] | None) -> np.ndarray:
-    """The mean of the task scores, float32 (N,) in [0, 1].
+def combine(
+    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """The combined score of every object, float32 (N,) in [0, 1].
 
-    calibration: per task ascending quantiles of its score on normal objects; the score is then
-    replaced by the share of normal objects that score lower.
+    fusion `mean`: the mean of the task scores [P]. `ecdf`: the mean of the shares F of normal
+    objects that score lower. `fisher`: the mean of -log(1 - F), as in Fisher's method of combining
+    p-values, over its largest value, so that one very unlikely task is not averaged away [D].
+    calibration: per task ascending quantiles of its score on normal objects.
     """
-    if calibration:
+    if fusion != "mean":
         scores = {name: calibrated(values, calibration[name]) for name, values in scores.items()}
-    return np.mean(list(scores.values()), axis=0).astype(np.float32)
+    if fusion == "fisher":
+        least = 1 / (QUANTILES + 1)
+        scores = {
+            name: np.log(np.maximum(1 - share, least)) / np.log(least)
+            for name, share in scores.items()
+        }
+    return np.mean(list(scores.values()), axis=0).clip(0, 1).astype(np.float32)
 
 
 def calibrated(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
@@ -192,7 +202,7 @@ def score_objects(
             model_settings(settings),
             where,
         )
-        quantiles = read_calibration(calibration) if settings["fusion"] == "ecdf" else None
+        quantiles = read_calibration(calibration) if settings["fusion"] != "mean" else None
         columns = [*model.tasks, "combined", "speed"]
         pairs = ((crops[clip], matching(teacher, clip, crops[clip])) for clip in crops)
         with (
@@ -205,7 +215,10 @@ def score_objects(
             ):
                 group = out.create_group(cube.name)
                 frame, box = cube["frame"][:], cube["box"][:]
-                combined, speed = combine(scores, quantiles), box_speed(frame, box)
+                combined, speed = (
+                    combine(scores, settings["fusion"], quantiles),
+                    box_speed(frame, box),
+                )
                 extra = {"combined": combined, "speed": speed}
                 check_range(extra, f"{cubes}: clip {cube.name.strip('/')}")
                 for name, values in {"frame": frame, "box": box, **scores, **extra}.items():

@@ -34,7 +34,7 @@ ABOUT = About(
 LABEL_COLUMNS = ("clip", "first", "last", "kind")
 # What may be replaced; Snakemake makes folders beforehand and takes declared files away.
 OWN = re.compile(r"(train|test)(/\d+\.mp4)?|tracks(/\d+\.txt)?|labels\.csv|scenes\.json")
-LEAST_INSIDE = 0.4  # of an actor's own box, before its frame counts as anomalous
+LEAST_INSIDE = 0.15  # of an actor's own box, before its frame counts as anomalous
 LEAST_VISIBLE = 0.02  # of the actor: not fully hidden
 
 
@@ -155,7 +155,7 @@ def render_clip(job: Job) -> list[tuple[str, int, int, str] | tuple[str, str, st
 def anomalies(boxes: list[scenes.Box]) -> list[tuple[int, int, str, tuple]]:
     """Actor, frame, kind and box inside the picture of every anomaly that one can see.
 
-    A person and what the person carries are one box. An anomaly counts while at least 40 % of
+    A person and what the person carries are one box. An anomaly counts while at least 15 % of
     that box is inside the picture and the actor is not fully hidden.
     """
     found = []

@@ -485,7 +485,7 @@ def walker(rng, times: Array, plan: Plan, kind: str = "", fall: tuple = ()) -> A
     return Actor(body(pose, look) + parts, replace(plan.path, distance=distance), facing, kind, odd)
 
 
-FALL, RISE = 0.8, 1.2  # seconds to go down and to get up
+FALL, DOWN, RISE = 0.8, 0.2, 1.2  # seconds to go down, to stay there and to get up
 
 
 def tumble(times: Array, down: float, up: float) -> Array:
@@ -514,20 +514,23 @@ def toppled(pose: Pose, fallen: Array, height: float, direction: float) -> Pose:
 
 
 def carried(rng, pose: Pose, look: Look) -> tuple[Pose, list[Part]]:
-    """The pose and the parts of somebody with a large box, a plank or an open umbrella."""
+    """The pose and the parts of somebody with a large box, a board or an open umbrella.
+
+    What is carried hides a part of the body, as it does in a real crop of a person.
+    """
     h, like = look.height, pose["hip"]
     bob = like * (0, 1, 0) - (0, 0.5 * h, 0)
     colour = shaded(SHIRTS[rng.integers(len(SHIRTS))], 1.1)
-    item = rng.choice(("box", "plank", "umbrella"))
+    item = rng.choice(("box", "board", "umbrella"))
     if item == "box":
         for side in ("left", "right"):
             pose |= arm(pose, side, 18, 82, h)
         parts = cuboid((0.2, 0.86, -0.3), (0.72, 1.36, 0.3), like, (188, 144, 92), "object")
-    elif item == "plank":
+    elif item == "board":
         side = rng.choice(("left", "right"))
-        edge = 0.16 if side == "left" else -0.16
-        pose |= arm(pose, side, 35, 172, h)
-        low, high = (-1.15, 0.76 * h, edge - 0.04), (1.2, 0.76 * h + 0.16, edge + 0.04)
+        edge = 0.3 if side == "left" else -0.3
+        pose |= arm(pose, side, 10, 20, h)
+        low, high = (-0.34, 0.26 * h, edge - 0.04), (0.34, 0.8 * h, edge + 0.04)
         parts = cuboid(low, high, like, (206, 170, 112), "object", front=0.12)
     else:
         pose |= arm(pose, "left", 24, 150, h)
@@ -536,7 +539,7 @@ def carried(rng, pose: Pose, look: Look) -> tuple[Pose, list[Part]]:
 
 
 def umbrella(like: Array, height: float, colour) -> list[Part]:
-    top, rim = (0.08, height + 0.42, 0.08), height + 0.08
+    top, rim = (0.08, height + 0.16, 0.08), height - 0.24
     turn = np.linspace(0, 2 * np.pi, 9)
     edge = np.stack((0.08 + 0.68 * np.cos(turn), 0 * turn + rim, 0.08 + 0.68 * np.sin(turn)), 1)
     shaft = still([(0.14, 0.62 * height, 0.16), top], like)
@@ -699,9 +702,8 @@ def intruder(rng, times: Array, kind: str, window: Window) -> Actor:
         "end": (-ahead * edge(z), window.first),
     }[window.place]
     if kind == "falling":
-        up = window.last - RISE if window.place == "middle" else np.inf
         plan = Plan(Path(rng.uniform(-0.6, 0.6) * edge(z), z, heading), window.first)
-        return walker(rng, times, plan, kind, (window.first, max(up, window.first + FALL)))
+        return walker(rng, times, plan, kind, (window.first, window.first + FALL + DOWN))
     plan = Plan(Path(float(x), z, heading), moment)
     if kind == "cycling":
         return cyclist(rng, times, plan)
