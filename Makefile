@@ -9,9 +9,7 @@ LOCK := envs/requirements.lock
 .PHONY: demo test lint format clean
 
 demo: $(BIN)/.installed
-	$(BIN)/snakemake --cores $(CORES) --quiet rules progress --config \
-	  'run={"datasets": ["demo"], "seeds": [$(SEED)]}' \
-	  'datasets={"demo": {"options": {"seed": $(SEED)}}}' -- results/demo/report.html
+	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
 	@$(BIN)/ssmtl show results/demo/models/demo/seed$(SEED)/metrics.json
 	@echo "report: results/demo/report.html"
 

@@ -19,6 +19,7 @@ from ssmtl.errors import InputError
 
 try:
     settings_tree.check(config)
+    config = settings_tree.seeded(config)
 except InputError as error:
     raise WorkflowError(str(error))
 

@@ -63,6 +63,19 @@ def check(config: dict) -> None:
                 )
 
 
+def seeded(config: dict) -> dict:
+    """The configuration with its `seed`, where it has one, put into all its places."""
+    if "seed" not in config:
+        return config
+    config = copy.deepcopy(config)
+    seed = config.pop("seed")
+    config.setdefault("run", {})["seeds"] = [seed]
+    for data in config["datasets"].values():
+        if data["reader"] == "demo":
+            data["options"]["seed"] = seed
+    return config
+
+
 def explain(error: jsonschema.ValidationError) -> str:
     """One line for a schema error: where, what was found, what is allowed."""
     place = ".".join(map(str, error.path)) or "top level"
