@@ -133,7 +133,7 @@ MISTAKES = [
     (["cubes", "sise"], 64, "unknown key 'sise' at cubes; did you mean 'size'?"),
     (["datasets", "ped2", "detct"], {}, "'detct' at datasets.ped2; did you mean 'detect'?"),
     (["datasets", "ped2", "cubes", "radios"], 3, "at datasets.ped2.cubes; did you mean 'radius'"),
-    (["gpus"], 1, "unknown key 'gpus' at top level; known are run, frames, detect"),
+    (["gpus"], 1, "unknown key 'gpus' at top level; known are run, seed, frames, detect"),
     (["train", "batch"], "large", "train.batch: 'large' is not of type 'integer'"),
     (["train", "batch"], 1, "train.batch: 1 is less than the minimum of 2"),
     (["frames", "quality"], 101, "frames.quality: 101 is greater than the maximum of 100"),
@@ -191,3 +191,20 @@ def test_help_holds_every_key_with_its_description(capsys):
     for name, key in config.keys("train").items():
         assert f"--{name.replace('_', '-')}" in said
         assert " ".join(key["description"].split()) in said.replace("- ", "-")
+
+
+def test_one_seed_for_the_command_line_reaches_models_and_scenes():
+    shipped = {
+        "seed": 7,
+        "run": {"datasets": ["a"]},
+        "datasets": {
+            "a": {"reader": "demo", "options": {"seed": 0, "test_clips": 2}},
+            "b": {"reader": "videos"},
+        },
+    }
+    found = config.seeded(shipped)
+    assert found["run"] == {"datasets": ["a"], "seeds": [7]}
+    assert found["datasets"]["a"]["options"] == {"seed": 7, "test_clips": 2}
+    assert found["datasets"]["b"] == {"reader": "videos"}
+    assert "seed" not in found
+    assert shipped["datasets"]["a"]["options"]["seed"] == 0
