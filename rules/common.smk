@@ -186,6 +186,16 @@ def imported_boxes(wildcards):
     return boxes[wildcards.split]
 
 
+def model_files(stage, wildcards):
+    """The files of a stage's networks: given by path, as bare names are fetched by the stage."""
+    values = settings(stage, wildcards)
+    # A detector of its own has the detect stage, or else, for imported boxes, the teachers stage.
+    imported = settings("detect", wildcards)["backend"] == "imported"
+    keys = ["weights", "cfg", "names"] if imported == (stage == "teachers") else []
+    keys += ["resnet"] if stage == "teachers" else []
+    return [values[key] for key in keys if "/" in values[key]]
+
+
 def shards(name, split):
     return range(dataset(name)["shards"][split])
 

@@ -2,6 +2,7 @@ rule detect:
     input:
         frames=f"{SHARD}/frames.h5",
         boxes=imported_boxes,
+        models=lambda w: model_files("detect", w),
     output:
         f"{SHARD}/detections.h5",
     log:

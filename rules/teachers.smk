@@ -3,6 +3,7 @@ rule teachers:
         frames=f"{SHARD}/frames.h5",
         detections=f"{SHARD}/detections.h5",
         cubes=f"{SHARD}/cubes.h5",
+        models=lambda w: model_files("teachers", w),
     output:
         f"{SHARD}/teachers.h5",
     log:

@@ -313,9 +313,9 @@ def commands() -> argparse.ArgumentParser:
         train_detector,
         output=output("weights to write (.pt)"),
         seed={"type": int, "default": 0, "help": "seed of scenes and training"},
-        scenes={"type": int, "default": 60, "help": "scenes rendered"},
-        frames_per_scene={"type": int, "default": 25, "help": "pictures taken of each"},
-        epochs={"type": int, "default": 20, "help": "passes over the pictures"},
+        scenes={"type": int, "default": 400, "help": "scenes rendered"},
+        frames_per_scene={"type": int, "default": 12, "help": "pictures taken of each"},
+        epochs={"type": int, "default": 4, "help": "passes over the pictures"},
         image_size={"type": int, "default": 320, "help": "input side in pixels"},
         jobs={"type": int, "default": 2, "help": "processes"},
     )

@@ -69,6 +69,7 @@ def detect_objects(
             device=device(),
         )
         classes = list(detector.classes)
+    given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
     with (
         store.read(frames, "frames") as source,
         store.Parts(output, "detections", settings) as parts,
@@ -76,7 +77,7 @@ def detect_objects(
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
-            mark = store.digest(settings, code, group.attrs["digest"], file_digest(boxes))
+            mark = store.digest(settings, code, group.attrs["digest"], given)
             if parts.has(clip, mark):
                 continue
             pictures = Frames(group)
@@ -103,7 +104,3 @@ def detect_objects(
                 settings["confidence"],
             )
     log.info("detect: %d frames, %d objects", total, count)
-
-
-def file_digest(path: Path | None) -> str:
-    return store.digest(Path(path).read_bytes()) if path else ""

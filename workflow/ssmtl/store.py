@@ -203,6 +203,11 @@ def same_file(descriptor: int, path: Path) -> bool:
     return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
 
 
+def file_digest(path: Path | str | None) -> str:
+    """A short hash of a file's bytes; "" for no file, and for a name that is none."""
+    return digest(Path(path).read_bytes()) if path and Path(path).is_file() else ""
+
+
 def seed_of(name: str) -> int:
     """A stable number for a name, to seed a generator with."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])

@@ -158,12 +158,13 @@ def write_teachers(
                 device=where,
             )
             classes = list(detector.classes)
+        given = [store.file_digest(settings[key]) for key in ("resnet", "weights", "cfg")]
         network = None
         if split == "train":
             network = load_resnet(settings["resnet"], settings["resnet_seed"]).to(where).eval()
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
-            mark = store.digest(settings, code, split, classes, group.attrs["digest"])
+            mark = store.digest(settings, code, split, classes, given, group.attrs["digest"])
             if parts.has(clip, mark):
                 continue
             with (
