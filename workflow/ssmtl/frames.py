@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ssmtl import media, store
+from ssmtl.datasets import source_size
 from ssmtl.errors import InputError
 from ssmtl.manifest import read_manifest, rows
 from ssmtl.progress import progress
@@ -140,12 +141,3 @@ def extract_frames(
     size = output.stat().st_size / 1e9
     rate = f", {size / hours:.1f} GB per hour of video" if hours else ""
     log.info("frames: %d clips, %d frames, %.3f GB%s", len(clips), frames, size, rate)
-
-
-def source_size(source: Path) -> int:
-    """Bytes of a clip's source, a file or a folder."""
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder; the manifest names it, make it again")
-    if source.is_dir():
-        return sum(file.stat().st_size for file in source.iterdir())
-    return source.stat().st_size

@@ -97,7 +97,10 @@ def source_size(source: Path) -> tuple[int, int]:
         with os.scandir(source) as entries:
             sizes = [entry.stat().st_size for entry in entries if entry.is_file()]
     except FileNotFoundError as error:
-        raise InputError(f"{error.filename}: no such file; fetch it again") from error
+        raise InputError(
+            f"{error.filename}: no such file or folder; fetch it again, or make the manifest again "
+            "if it was taken away"
+        ) from error
     return len(sizes), sum(sizes)
 
 
