@@ -2,7 +2,7 @@ rule evaluate:
     input:
         manifest="results/{dataset}/manifest.csv",
         scores=lambda w: [
-            f"{RUN_FOLDER}/scores/{shard}.h5".format(**w) for shard in shards(w.dataset, "test")
+            f"{run_of('score', w)}/scores/{shard}.h5" for shard in shards(w.dataset, "test")
         ],
     output:
         metrics=report(
@@ -25,6 +25,7 @@ rule evaluate:
     params:
         options=options("evaluate"),
         radius=lambda w: settings("cubes", w)["radius"],
+        truth=truth,
         code=code("evaluate"),
     shell:
         "python -m ssmtl evaluate {output.metrics} {output.table} --manifest {input.manifest}"

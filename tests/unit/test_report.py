@@ -135,6 +135,10 @@ def measure(table, labelled, model, seed, rng):
             }
             for border in ("zero", "replicate")
         },
+        "regions": {
+            c: {name: float(rng.uniform(0.1, 1)) for name in ("rbdc", "tbdc")} for c in COLUMNS
+        } if labelled else {},
+        "pixel_auc": {c: float(rng.uniform(0.1, 1)) for c in COLUMNS} if labelled else {},
         "kinds": {k: auc(pd.concat([table[table["kind"] == k], normal])) for k in kinds},
         "clips": {
             c: {"frames": FRAMES, "anomalous": int(n), "objects": 80, "auc": auc(clips[c])}
@@ -186,7 +190,14 @@ def arguments(root, labelled=True, objects=2):
         rows.append(("test", clip, text if labelled else ""))
     manifest = pd.DataFrame(rows, columns=["split", "clip", "labels"])
     manifest = manifest.assign(
-        shard=0, source="clips", frames=FRAMES, fps=25.0, width=WIDTH, height=HEIGHT, tracks=""
+        shard=0,
+        source="clips",
+        frames=FRAMES,
+        fps=25.0,
+        width=WIDTH,
+        height=HEIGHT,
+        tracks="",
+        masks="",
     )
     manifest[MANIFEST].to_csv(root / "manifest.csv", index=False)
     models = [(model, seed) for model in ("all", "without_arrow") for seed in (0, 1)]
@@ -230,6 +241,9 @@ def test_numbers_of_every_run_are_there(labelled):
         for table in metrics["scores"].values():
             for values in table.values():
                 assert all(f"{100 * value:.1f}" in text for value in values.values())
+        places = [metrics["pixel_auc"], *metrics["regions"].values()]
+        assert all(f"{100 * value:.1f}" in text for values in places for value in values.values())
+    assert "A dash" not in text
 
 
 def test_summary_has_the_mean_over_the_seeds_and_the_baseline(labelled):
@@ -257,7 +271,29 @@ def test_published_results_stand_beside_ours(labelled):
     _, _, text = labelled
     for row in published.RESULTS["ped2"]:
         assert row.method in text and str(row.micro) in text
-    assert "not measured" in text and published.DIFFERENCES in text
+    assert published.DIFFERENCES in text
+
+
+def test_regions_stand_beside_published_ones(labelled):
+    options, html, _ = labelled
+    runs = [json.loads((run / "metrics.json").read_text()) for run in options["runs"][:2]]
+    row = re.search(r'<tr class="ours">.*?</tr>', html, re.DOTALL)[0]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", row)
+    for cell, name in zip(cells[2:4], ("rbdc", "tbdc"), strict=True):
+        values = 100 * np.array([run["regions"]["combined"][name] for run in runs])
+        assert cell == f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+
+
+def test_missing_tracks_and_masks_are_dashes_with_a_note(tmp_path):
+    options = arguments(tmp_path)
+    for run in options["runs"]:
+        metrics = json.loads((run / "metrics.json").read_text())
+        (run / "metrics.json").write_text(json.dumps(metrics | {"regions": {}}))
+    html, text = render(options)
+    assert "A dash: this data set has no tracks (for RBDC and TBDC)." in text
+    row = re.search(r'<tr class="combined">.*?</tr>', html, re.DOTALL)[0]
+    *_, rbdc, tbdc, pixel = re.findall(r"<td[^>]*>(.*?)</td>", row)
+    assert rbdc == tbdc == plots.UNKNOWN and "±" in pixel
 
 
 def test_counts_sizes_and_config(labelled):

@@ -73,6 +73,23 @@ def test_labels_changed(project):
     assert project.planned() == jobs("manifest", *END)
 
 
+def test_tracks_changed(project):
+    tracks = project.path("data/toy/tracks/01.txt")
+    tracks.write_text(tracks.read_text().replace("1,5,30", "1,5,31"))
+    assert project.planned() == jobs(*END)
+
+
+def test_masks_changed(project):
+    masks = project.path("data/toy/masks/05.npy")
+    masks.write_bytes(masks.read_bytes()[:-1] + b"\1")
+    assert project.planned() == jobs(*END)
+
+
+def test_tracks_taken_away(project):
+    project.path("data/toy/tracks/01.txt").unlink()
+    assert project.planned() == jobs("manifest", *END)
+
+
 def test_test_clip_added(project):
     write_clip(project.path(f"data/toy/test/{NEW}"), 14)
     touched = jobs(*DATA, "score", shards=("test/1",))

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
+import torch
 from toy import FRAMES, ROOT, TEST
 
 RUN = "results/toy/models/tiny/seed0"
@@ -19,6 +21,10 @@ def test_everything_is_there(finished):
     # Two squares in every frame that has a whole cube around it.
     assert FRAMES * len(TEST) < metrics["objects"] <= 2.5 * FRAMES * len(TEST)
     assert set(metrics["kinds"]) == {"running"}
+    for values in metrics["regions"].values():
+        assert 0 <= values["rbdc"] <= 1 and 0 <= values["tbdc"] <= 1
+    assert set(metrics["regions"]) == set(metrics["pixel_auc"]) == set(metrics["columns"])
+    assert "RBDC" in report and "A dash" not in report
 
 
 def test_frame_scores_cover_every_frame(finished):
@@ -26,6 +32,15 @@ def test_frame_scores_cover_every_frame(finished):
     expected = [(clip, frame) for clip in TEST for frame in range(FRAMES)]
     assert sorted(zip(table["clip"], table["frame"], strict=True)) == expected
     assert table.drop(columns="kind").notna().all(axis=None)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() == 1, reason="needs two GPUs or none")
+def test_training_by_two_processes(finished, project):
+    options = ("--forcerun", "train", "--printshellcmds", "--set-resources", "train:gpu=2")
+    assert "nproc_per_node=2" in project.build(f"{RUN}/model.safetensors", *options)
+    ours, alone = (pd.read_csv(p.path(f"{RUN}/history.csv")) for p in (project, finished))
+    pd.testing.assert_frame_equal(ours, alone, rtol=0.1)
+    assert not project.path(f"{RUN}/.state").exists()
 
 
 def tool(*arguments: str) -> subprocess.CompletedProcess:

@@ -112,6 +112,18 @@ def write_clip(folder: Path, seed: int) -> None:
         cv2.imwrite(str(folder / f"{number:03d}.png"), picture)
 
 
+def write_truth(root: Path, clip: str, first: int, last: int) -> None:
+    """A track and the masks of an anomaly in one place from frame `first` to `last`."""
+    x, y = 30, 30
+    lines = [f"1,{t},{x},{y},{x + 30},{y + 30}\n" for t in range(first, last + 1)]
+    masks = np.zeros((FRAMES, HEIGHT, WIDTH), np.uint8)
+    masks[first : last + 1, y : y + 30, x : x + 30] = 1
+    for name in ("tracks", "masks"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "tracks" / f"{clip}.txt").write_text("".join(lines))
+    np.save(root / "masks" / f"{clip}.npy", masks)
+
+
 class Project:
     """A folder in which Snakemake runs as in the repository."""
 
@@ -132,6 +144,8 @@ class Project:
                 write_clip(folder / "data/toy" / split / clip, seed)
         labels = "clip,first,last,kind\n01,5,12,running\n04,,,\n05,8,20,\n"
         (folder / "data/toy/labels.csv").write_text(labels)
+        write_truth(folder / "data/toy", "01", 5, 12)
+        write_truth(folder / "data/toy", "05", 8, 20)
         project = cls(folder)
         project.configure(config)
         return project

@@ -11,6 +11,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter
 
 WINDOW = 256  # frames of the volume in memory at once
+# Steps of a map's values where these are compared with each other: the running sums of the mean
+# filter leave rounding errors of about 1e-7, which must not put equal scores in some order.
+LEVELS = 1 << 20
 
 
 def paint(
@@ -24,13 +27,27 @@ def paint(
     """
     rows, columns = (-(-side // cell) for side in shape)
     volume = np.zeros((stop - start, rows, columns), np.float32)
-    first = np.ceil(box[:, :2] / cell - 0.5).astype(int).clip(0, (columns - 1, rows - 1))
-    last = np.maximum(np.floor(box[:, 2:] / cell + 0.5).astype(int), first + 1)
+    first, last = covered(box, (rows, columns), cell)
     for i in range(*np.searchsorted(frame, (start, stop))):
         (x1, y1), (x2, y2) = first[i], last[i]
         region = volume[frame[i] - start, y1:y2, x1:x2]
         np.maximum(region, score[i], out=region)
     return volume
+
+
+def covered(box: np.ndarray, grid: tuple[int, int], cell) -> tuple[np.ndarray, np.ndarray]:
+    """The cells that boxes cover: first and one past the last, int (N, 2) each as column, row.
+
+    box (N, 4) in pixels; `grid` is the map's (rows, columns).
+    """
+    rows, columns = grid
+    first = np.ceil(box[:, :2] / cell - 0.5).astype(int).clip(0, (columns - 1, rows - 1))
+    return first, np.maximum(np.floor(box[:, 2:] / cell + 0.5).astype(int), first + 1)
+
+
+def levels(values: np.ndarray) -> np.ndarray:
+    """Map values in [0, 1] as whole numbers 0..LEVELS, int32 of the same shape."""
+    return np.rint(values.clip(0, 1) * LEVELS).astype(np.int32)
 
 
 def filtered(
@@ -63,6 +80,23 @@ def filtered(
         yield volume[half : half + stop - start]
 
 
+def box_scores(
+    volume: np.ndarray, start: int, frame: np.ndarray, box: np.ndarray, cell: int
+) -> np.ndarray:
+    """The maximum of a filtered map inside each box, in steps of 1 / LEVELS, float64 (K,).
+
+    volume (n, rows, columns): the map from frame `start` on; frame int (N,) ascending; box
+    (N, 4). Returns the K of the boxes that lie in these frames, in order.
+    """
+    chosen = slice(*np.searchsorted(frame, (start, start + len(volume))))
+    first, last = covered(box[chosen], volume.shape[1:], cell)
+    peaks = [
+        volume[time, y1:y2, x1:x2].max()
+        for time, (x1, y1), (x2, y2) in zip(frame[chosen] - start, first, last, strict=True)
+    ]
+    return levels(np.array(peaks, np.float32)) / LEVELS
+
+
 def frame_scores(
     frame: np.ndarray,
     box: np.ndarray,
@@ -80,9 +114,13 @@ def frame_scores(
     """
     span = (radius, frames - radius)
     maps = filtered(frame, box, score, span=span, shape=shape, cell=cell, filter_size=filter_size)
-    middle = np.concatenate([volume.max((1, 2)) for volume in maps])
+    return held(np.concatenate([volume.max((1, 2)) for volume in maps]), radius)
+
+
+def held(peaks: np.ndarray, radius: int) -> np.ndarray:
+    """Frame scores of a whole clip from those of its frames with a full window, float32."""
     # The running sums of the mean filter leave rounding errors about 0 and 1.
-    return np.pad(middle.clip(0, 1), radius, mode="edge")
+    return np.pad(peaks.clip(0, 1), radius, mode="edge")
 
 
 def smooth(scores: np.ndarray, sigma: float, border: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: frame scores of every clip, and AUC where there are labels."""
+"""Stage `evaluate`: frame scores of every clip, and metrics where there is ground truth."""
 
 import json
 import logging
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ssmtl import store
-from ssmtl.anomaly_map import frame_scores, smooth
+from ssmtl.anomaly_map import box_scores, filtered, held, smooth
 from ssmtl.datasets.labels import parse_labels
 from ssmtl.errors import InputError
+from ssmtl.localisation import Localisation
 from ssmtl.manifest import read_manifest
 from ssmtl.metrics import auc
 from ssmtl.progress import progress
@@ -19,30 +20,59 @@ from ssmtl.progress import progress
 log = logging.getLogger(__name__)
 
 BORDERS = ("zero", "replicate")
+FRAME_LEVEL = {
+    "micro": "micro",
+    "macro_padded": "macro (padded)",
+    "macro_strict": "macro (strict)",
+}
 
 
-def clip_table(group: h5py.Group, row, columns: list[str], radius: int, settings: dict):
-    """Frame scores of one clip: clip, frame, label, kind, objects, and two columns per score."""
-    frames = int(row.frames)
+def clip_scores(
+    group: h5py.Group, row, columns: list[str], radius: int, settings: dict, places: Localisation
+) -> dict[str, np.ndarray]:
+    """Frame scores of one clip, float (T,) per column; boxes' and pixels' scores go to `places`.
+
+    The first and last `radius` frames have no full window and take the nearest frame's map [D].
+    """
     frame, box = group["frame"][:], group["box"][:]
-    table = pd.DataFrame({"clip": row.clip, "frame": np.arange(frames)})
-    label, kind = frame_labels(row.labels, frames)
-    table["label"], table["kind"] = label, kind
-    table["objects"] = np.bincount(frame, minlength=frames)
+    truth = places.truth(row)
+    scores, of_boxes = {}, {}
     for column in columns:
-        table[column] = frame_scores(
+        maps = filtered(
             frame,
             box,
             group[column][:],
-            frames=frames,
-            radius=radius,
+            span=(radius, int(row.frames) - radius),
             shape=(int(row.height), int(row.width)),
             cell=settings["cell"],
             filter_size=settings["filter_size"],
         )
-        table[f"{column}_smoothed"] = smooth(
-            table[column].to_numpy(), settings["sigma"], settings["border"]
-        )
+        peaks, inside, done = [], [], 0
+        for volume in maps:
+            peaks.append(volume.max((1, 2)))
+            inside.append(box_scores(volume, radius + done, frame, box, settings["cell"]))
+            if truth:
+                places.count_pixels(column, truth, volume, done)
+            done += len(volume)
+        scores[column] = held(np.concatenate(peaks), radius)
+        of_boxes[column] = np.concatenate(inside)
+    places.add_boxes(row, frame, box, of_boxes)
+    return scores
+
+
+def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings: dict):
+    """Frame scores of one clip: clip, frame, label, kind, objects, and two columns per score.
+
+    objects int (N,): the frame of each object; scores: float (T,) per column.
+    """
+    frames = int(row.frames)
+    table = pd.DataFrame({"clip": row.clip, "frame": np.arange(frames)})
+    label, kind = frame_labels(row.labels, frames)
+    table["label"], table["kind"] = label, kind
+    table["objects"] = np.bincount(objects, minlength=frames)
+    for column, values in scores.items():
+        table[column] = values
+        table[f"{column}_smoothed"] = smooth(values, settings["sigma"], settings["border"])
     return table
 
 
@@ -144,6 +174,7 @@ def evaluate(
     """Writes metrics.json and frame_scores.csv of one model from its object scores."""
     clips = read_manifest(manifest).query("split == 'test'")
     rows = {row.clip: row for row in clips.itertuples()}
+    places = Localisation(clips, radius, settings["cell"])
     tables = {}
     columns: list[str] = []
     for path in scores:
@@ -152,8 +183,10 @@ def evaluate(
             for clip in progress(list(file), "evaluate", "clip"):
                 if clip not in rows:
                     raise InputError(f"{path}: clip {clip} is not in {manifest}; score it again")
-                check_coverage(path, file[clip], rows[clip])
-                tables[clip] = clip_table(file[clip], rows[clip], columns, radius, settings)
+                row, group = rows[clip], file[clip]
+                check_coverage(path, group, row)
+                of_frames = clip_scores(group, row, columns, radius, settings, places)
+                tables[clip] = clip_table(row, group["frame"][:], of_frames, settings)
     if missing := sorted(set(rows) - set(tables)):
         raise InputError(
             f"{', '.join(map(str, scores))}: no scores for clip {', '.join(missing)} of "
@@ -162,6 +195,7 @@ def evaluate(
     ordered = [tables[clip] for clip in sorted(tables)]
     result = {"dataset": dataset, "model": model, "seed": seed}
     result |= summary(ordered, columns, settings)
+    result |= {"regions": places.regions(), "pixel_auc": places.pixel_auc()}
     with store.replacing(table_path) as path:
         pd.concat(ordered).to_csv(path, index=False, float_format="%.6f")
     with store.replacing(output) as path:
@@ -169,17 +203,41 @@ def evaluate(
 
 
 def metrics_text(metrics: dict) -> str:
-    """The table that a run prints: AUC per task, combined and baseline, in per cent."""
+    """The table that a run prints, in per cent: every metric there is, one row per column."""
     if not metrics["labelled"]:
         return f"{metrics['frames']} frames scored; no labels, so no AUC"
-    rows = metrics["scores"][metrics["border"]]
-    lines = [f"{'AUC, %':<22}{'micro':>9}{'macro (padded)':>16}{'macro (strict)':>16}"]
-    for name, row in rows.items():
-        label = "box-speed baseline" if name == "speed" else name
-        cells = (row["micro"], row["macro_padded"], row["macro_strict"])
-        widths = (9, 16, 16)
-        text = (f"{100 * c:.1f}" if c is not None else "-" for c in cells)
-        lines.append(
-            f"{label:<22}" + "".join(f"{t:>{w}}" for t, w in zip(text, widths, strict=True))
-        )
+    shown = dict(FRAME_LEVEL)
+    shown |= {"rbdc": "RBDC", "tbdc": "TBDC"} if metrics["regions"] else {}
+    shown |= {"pixel_auc": "pixel AUC"} if metrics["pixel_auc"] else {}
+    lines = [f"{'AUC, %':<22}" + "".join(f"{name:>{width(name)}}" for name in shown.values())]
+    for column, frame_level in metrics["scores"][metrics["border"]].items():
+        values = frame_level | metrics["regions"].get(column, {})
+        values["pixel_auc"] = metrics["pixel_auc"].get(column)
+        label = "box-speed baseline" if column == "speed" else column
+        lines.append(f"{label:<22}" + cells(values, shown))
     return "\n".join(lines)
+
+
+def borders_text(runs: list[dict]) -> str:
+    """The combined score of several runs under both border rules, in per cent."""
+    lines = [f"{'AUC, %':<40}" + "".join(f"{n:>{width(n)}}" for n in FRAME_LEVEL.values())]
+    for metrics in runs:
+        for border in BORDERS if metrics["labelled"] else ():
+            name = f"{metrics['model']}, seed {metrics['seed']}, border {border}"
+            usual = " (its own)" if border == metrics["border"] else ""
+            row = cells(metrics["scores"][border]["combined"], FRAME_LEVEL)
+            lines.append(f"{name + usual:<40}" + row)
+    return "\n".join(lines)
+
+
+def cells(values: dict, shown: dict[str, str]) -> str:
+    """Values in per cent, each as wide as its heading."""
+    texts = ("-" if values[key] is None else f"{100 * values[key]:.1f}" for key in shown)
+    return "".join(
+        f"{text:>{width(name)}}" for text, name in zip(texts, shown.values(), strict=True)
+    )
+
+
+def width(name: str) -> int:
+    """Characters of a printed column."""
+    return max(len(name) + 2, 9)

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +23,7 @@ NUMBERS = {"shard": int, "frames": int, "fps": float, "width": int, "height": in
 COLUMNS = [
     *("split", "shard", "clip", "source"),
     *("frames", "fps", "width", "height"),
-    *("labels", "tracks"),
+    *("labels", "tracks", "masks"),
 ]
 
 
@@ -38,9 +39,12 @@ def build_manifest(
     expected_frames: dict[str, int] | None,
     allow_partial: bool,
     fps: float,
+    splits: Sequence[str] = SPLITS,
     part: tuple[str, int] | None = None,
 ) -> None:
     """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
+
+    Only the clips of `splits` count.
 
     `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
     `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
@@ -52,7 +56,8 @@ def build_manifest(
     """
     module = datasets.reader(reader)
     clips = without(list_clips(module, root, options), exclude, dataset)
-    check_names(clips, root)
+    clips = [clip for clip in clips if clip.split in splits]
+    check_names(clips, root, splits)
     if part:
         split, shard = part
         count = shards[split]
@@ -62,7 +67,8 @@ def build_manifest(
     if not part:
         if expected_frames is None:
             expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
-        check_totals(manifest, expected_frames, allow_partial, f"{root}: {dataset}")
+        expected = {split: count for split, count in expected_frames.items() if split in splits}
+        check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
         report(manifest, dataset)
     with replacing(output) as temporary:
         manifest.to_csv(temporary, index=False, lineterminator="\n")
@@ -95,14 +101,14 @@ def without(clips: list[Clip], exclude: list[str], dataset: str) -> list[Clip]:
     return [clip for clip in clips if clip not in excluded]
 
 
-def check_names(clips: list[Clip], root: Path) -> None:
+def check_names(clips: list[Clip], root: Path, splits: Sequence[str]) -> None:
     """Raises InputError for a name that a split has twice, and for a split without clips."""
     counts = Counter((clip.split, clip.name) for clip in clips)
     for (split, name), count in counts.items():
         if count > 1:
             sources = " and ".join(c.source for c in clips if (c.split, c.name) == (split, name))
             raise InputError(f"{sources}: one name for {count} {split} clips; rename one of them")
-    for split in SPLITS:
+    for split in splits:
         if not any(clip.split == split for clip in clips):
             raise InputError(f"{root}: no clips in the {split} split; add some")
 
@@ -124,6 +130,7 @@ def row_of(clip: Clip, module: ModuleType, shards: int, fps: float) -> dict:
         "height": height,
         "labels": format_labels(labels),
         "tracks": clip.tracks,
+        "masks": clip.masks,
     }
 
 

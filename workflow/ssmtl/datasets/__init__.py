@@ -18,7 +18,7 @@ from ssmtl.errors import InputError
 from ssmtl.media import VIDEO_SUFFIXES
 from ssmtl.store import digest
 
-NOT_READERS = ("labels", "scenes")
+NOT_READERS = ("ground_truth", "labels", "scenes")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Clip:
     source: str  # a video file, or a folder of images
     labels: str = ""  # the file or folder that its labels come from; "" for none
     tracks: str = ""  # the file of its ground-truth tracks; "" for none
+    masks: str = ""  # the file or folder of its ground-truth masks; "" for none
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,12 @@ def source_size(source: Path) -> tuple[int, int]:
 
 
 def labels_digest(clips: Iterable[Clip]) -> str:
-    """A hash of the bytes of every file that the clips' labels and tracks come from."""
-    paths = sorted({path for c in clips for path in (c.labels, c.tracks) if path})
+    """A hash of every file that the clips' labels come from, and of where tracks and masks lie."""
+    clips = list(clips)
+    paths = sorted({c.labels for c in clips if c.labels})
     files = [file for path in paths for file in files_of(Path(path))]
-    return digest([[str(file), digest(file.read_bytes())] for file in files])
+    contents = [[str(file), digest(file.read_bytes())] for file in files]
+    return digest(contents, [[c.tracks, c.masks] for c in clips])
 
 
 def files_of(path: Path) -> list[Path]:
@@ -172,3 +175,15 @@ def first_existing(*paths: Path) -> str:
 def track_file(base: Path, clip: str) -> str:
     """The clip's ground-truth tracks, `<base>/tracks/<clip>.txt` or `.csv`, if there are any."""
     return first_existing(base / "tracks" / f"{clip}.txt", base / "tracks" / f"{clip}.csv")
+
+
+def numbered_track_file(base: Path, clip: str) -> str:
+    """As `track_file`, or else the `tracks/*_gt.txt` with the clip's number, as MERL names them."""
+    files = sorted((base / "tracks").glob("*_gt.txt"))
+    numbered = (file for file in files if clip_number(file.stem) == clip_number(clip))
+    return track_file(base, clip) or first_existing(*numbered)
+
+
+def mask_file(base: Path, clip: str) -> str:
+    """The clip's ground-truth masks: the folder `<base>/masks/<clip>`, or that name with `.npy`."""
+    return first_existing(base / "masks" / clip, base / "masks" / f"{clip}.npy")

@@ -11,7 +11,8 @@ from ssmtl.datasets import (
     clips_in,
     find_folder,
     first_existing,
-    track_file,
+    mask_file,
+    numbered_track_file,
 )
 from ssmtl.datasets.labels import frame_labels
 
@@ -51,7 +52,8 @@ def list_clips(root: Path) -> list[Clip]:
                 replace(
                     clip,
                     labels=masks.get(clip_number(clip.name), "") if masks else tables,
-                    tracks=track_file(base, clip.name),
+                    tracks=numbered_track_file(base, clip.name),
+                    masks=masks.get(clip_number(clip.name)) or mask_file(base, clip.name),
                 )
                 for clip in clips_in(base / test, "test")
             ]

@@ -1,9 +1,9 @@
-"""ShanghaiTech Campus: training videos, test frames, one array of frame labels per test clip."""
+"""ShanghaiTech Campus: training videos, test frames, arrays of frame labels and masks."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from ssmtl.datasets import About, Clip, clips_in, find_folder, first_existing, track_file
+from ssmtl.datasets import About, Clip, clips_in, find_folder, first_existing, mask_file, track_file
 from ssmtl.datasets.labels import frame_labels
 
 __all__ = ["ABOUT", "frame_labels", "list_clips"]
@@ -22,12 +22,14 @@ def list_clips(root: Path) -> list[Clip]:
     base = find_folder(root, lambda folder: bool(clips_of(folder, "training", "train")))
     if base is None:
         raise ABOUT.not_found(root, "training/videos and testing/frames")
-    masks = base / "testing" / "test_frame_mask"
+    frames = base / "testing" / "test_frame_mask"
+    pixels = base / "testing" / "test_pixel_mask"
     return clips_of(base, "training", "train") + [
         replace(
             clip,
-            labels=first_existing(masks / f"{clip.name}.npy"),
+            labels=first_existing(frames / f"{clip.name}.npy"),
             tracks=track_file(base, clip.name),
+            masks=first_existing(pixels / f"{clip.name}.npy") or mask_file(base, clip.name),
         )
         for clip in clips_of(base, "testing", "test")
     ]

@@ -10,7 +10,8 @@ from ssmtl.datasets import (
     clips_in,
     find_folder,
     first_existing,
-    track_file,
+    mask_file,
+    numbered_track_file,
 )
 from ssmtl.datasets.labels import frame_labels
 from ssmtl.errors import InputError
@@ -43,12 +44,15 @@ def list_clips(root: Path, variant: str) -> list[Clip]:
     base = find_folder(root, lambda folder: is_base(folder, root, variant))
     if base is None:
         raise ABOUT.not_found(root, f"UCSD{variant}/Train and {variant}/training/frames")
-    return official(base, variant) if (base / "Train").is_dir() else common(base, variant)
+    tif = (base / "Train").is_dir() or (base / "Test").is_dir()
+    return official(base, variant) if tif else common(base, variant)
 
 
 def is_base(folder: Path, root: Path, variant: str) -> bool:
     named = folder == root or folder.name.lower() in (variant, f"ucsd{variant}")
-    return named and ((folder / "Train").is_dir() or (folder / "training" / "frames").is_dir())
+    # Training clips may be missing where only released models are to be scored.
+    layouts = ("Train", "Test", "training/frames", "testing/frames")
+    return named and any((folder / layout).is_dir() for layout in layouts)
 
 
 def official(base: Path, variant: str) -> list[Clip]:
@@ -59,7 +63,8 @@ def official(base: Path, variant: str) -> list[Clip]:
         replace(
             clip,
             labels=first_existing(test / f"UCSD{variant}.m", test / f"{clip.name}_gt"),
-            tracks=track_file(base, clip.name),
+            tracks=numbered_track_file(base, clip.name),
+            masks=first_existing(test / f"{clip.name}_gt") or mask_file(base, clip.name),
         )
         for clip in clips_in(test, "test", r"Test\d+")
     ]
@@ -69,6 +74,11 @@ def common(base: Path, variant: str) -> list[Clip]:
     """`training/frames/01/*.jpg`, `testing/frames/01/*.jpg`, labels in a `.csv` or `.mat`."""
     labels = first_existing(base / "testing" / "labels.csv", base / f"{variant}.mat")
     return clips_in(base / "training" / "frames", "train") + [
-        replace(clip, labels=labels, tracks=track_file(base, clip.name))
+        replace(
+            clip,
+            labels=labels,
+            tracks=numbered_track_file(base, clip.name),
+            masks=mask_file(base, clip.name),
+        )
         for clip in clips_in(base / "testing" / "frames", "test")
     ]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ssmtl.datasets import About, Clip, clips_in, first_existing, track_file
+from ssmtl.datasets import About, Clip, clips_in, first_existing, mask_file, track_file
 from ssmtl.datasets.labels import csv_clips, frame_labels
 from ssmtl.errors import InputError
 
@@ -26,7 +26,12 @@ def list_clips(root: Path) -> list[Clip]:
         )
     labels = first_existing(root / "labels.csv")
     test = [
-        replace(clip, labels=labels, tracks=track_file(root, clip.name))
+        replace(
+            clip,
+            labels=labels,
+            tracks=track_file(root, clip.name),
+            masks=mask_file(root, clip.name),
+        )
         for clip in clips_in(root / "test", "test")
     ]
     unknown = sorted(csv_clips(Path(labels)) - {clip.name for clip in test}) if labels else []

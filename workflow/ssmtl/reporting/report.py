@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 BORDERS = ("zero", "replicate")
 METRICS = {"micro": "micro", "macro_padded": "macro, padded", "macro_strict": "macro, strict"}
+PLACES = {"rbdc": "RBDC", "tbdc": "TBDC", "pixel_auc": "pixel AUC"}
 ROWS = {  # the data set that has one row per object, in each kind of file
     "detections": "frame",
     "cubes": "frame",
@@ -172,6 +173,20 @@ def scores_of(runs: list[Run], border: str, column: str, metric: str) -> list[fl
     return [table.get(column, {}).get(metric) for table in tables]
 
 
+def places_of(runs: list[Run], column: str, metric: str) -> list[float | None]:
+    """One of PLACES of one column, of every run; None where there are no tracks or masks."""
+    if metric == "pixel_auc":
+        return [run.metrics["pixel_auc"].get(column) for run in runs]
+    return [run.metrics["regions"].get(column, {}).get(metric) for run in runs]
+
+
+def lacking(runs: list[Run]) -> str:
+    """What a data set must have for all of PLACES and has not, in words; "" where it has all."""
+    first = runs[0].metrics
+    names = {"regions": "tracks (for RBDC and TBDC)", "pixel_auc": "masks (for the pixel AUC)"}
+    return " and ".join(name for key, name in names.items() if not first[key])
+
+
 def headline(runs: list[Run]) -> dict:
     """The combined micro AUC of a model with the configured border, and the baseline's."""
     border = runs[0].metrics["border"]
@@ -200,7 +215,8 @@ def verdict(gap: float | None) -> str | None:
 
 
 def metric_table(runs: list[Run]) -> list[dict]:
-    """One row per column of scores: the values over the runs for every metric and border rule."""
+    """One row per column of scores: the values over the runs for every metric and border rule,
+    and for the metrics of places, which no border rule touches."""
     return [
         {
             "column": column,
@@ -209,6 +225,7 @@ def metric_table(runs: list[Run]) -> list[dict]:
                 for metric in METRICS
                 for border in BORDERS
             ],
+            "places": [spread(places_of(runs, column, metric)) for metric in PLACES],
         }
         for column in runs[0].columns
     ]
@@ -540,6 +557,8 @@ def model_view(
             spread(scores_of(runs, first.metrics["border"], "combined", metric))
             for metric in ("micro", "macro_padded")
         ],
+        "places": [spread(places_of(runs, "combined", metric)) for metric in ("rbdc", "tbdc")],
+        "lacking": lacking(runs),
         "kinds": kind_table(runs),
         "clips": clip_table(runs),
         "timelines": timelines(first, f"timeline-{number}"),
@@ -590,6 +609,7 @@ def write_report(
             totals=next(iter(models.values()))[0].metrics,
             models=views,
             metric_names=list(METRICS.values()),
+            place_names=list(PLACES.values()),
             borders=BORDERS,
             published=results,
             differences=published.DIFFERENCES,

@@ -1,0 +1,138 @@
+"""Where in the picture the anomalies are: tracks of boxes, and masks of pixels.
+
+docs/data.md describes the formats and where their files lie.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssmtl.datasets import Clip, files_of
+from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded
+from ssmtl.errors import InputError
+from ssmtl.media import decode_image, frame_number, image_files
+from ssmtl.store import digest
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The anomalous regions of a clip, each of one track in one frame."""
+
+    track: np.ndarray  # int64 (R,), numbers as in the file
+    frame: np.ndarray  # int64 (R,), 0-based
+    box: np.ndarray  # float64 (R, 4), x1 y1 x2 y2 in pixels
+
+    @classmethod
+    def of(cls, regions: Iterable[tuple[float, ...]] = ()) -> "Tracks":
+        """From rows of track, frame, x1, y1, x2, y2."""
+        table = np.array(list(regions), np.float64).reshape(-1, 6)
+        return cls(table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2:])
+
+
+def truth_digest(clips: Iterable[Clip]) -> str:
+    """A hash that changes with the clips' tracks and masks.
+
+    Masks count by name, size and modification time: they are too large to be read on every start.
+    """
+    clips = list(clips)
+    tracks = [Path(clip.tracks) for clip in clips if clip.tracks]
+    masks = sorted({Path(clip.masks) for clip in clips if clip.masks})
+    stats = [(file, file.stat()) for path in masks for file in files_of(path)]
+    return digest(
+        [[str(path), digest(path.read_bytes())] for path in tracks],
+        [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats],
+    )
+
+
+def read_tracks(path: Path, frames: int) -> Tracks:
+    """The tracks of a clip of `frames` frames; an empty file says that there are none.
+
+    A line is `track,frame,x_min,y_min,x_max,y_max` with 0-based frames, or, in MERL's form,
+    `image track x_centre y_centre width height` with images numbered from 1.
+    Raises InputError, with the line, for anything else and for frames that the clip lacks.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: unreadable tracks ({type(error).__name__}); fetch the file again"
+        ) from error
+    return Tracks.of(
+        region(line, frames, f"{path}, line {number}")
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    )
+
+
+def region(line: str, frames: int, where: str) -> tuple[float, ...]:
+    """Track, frame and box (x1 y1 x2 y2) of one line in either form."""
+    separated = "," in line
+    fields = line.split(",") if separated else line.split()
+    form = "track,frame,x_min,y_min,x_max,y_max" if separated else "image track x y width height"
+    try:
+        if len(fields) != 6:
+            raise ValueError
+        values = tuple(map(float, fields)) if separated else from_centre(fields)
+        track, frame, x1, y1, x2, y2 = values
+        if not (np.isfinite(values).all() and track == int(track) and frame == int(frame)):
+            raise ValueError
+    except (ValueError, InputError):
+        raise InputError(f"{where}: expected {form}, found {line.strip()[:80]!r}") from None
+    if not 0 <= frame < frames:
+        raise InputError(
+            f"{where}: frame {int(frame)} in a clip of {frames} frames (the first is 0); {AGAIN}"
+        )
+    if x2 < x1 or y2 < y1:
+        raise InputError(
+            f"{where}: a box with its end before its start, {x1:g} {y1:g} {x2:g} {y2:g}"
+        )
+    return values
+
+
+def from_centre(fields: list[str]) -> tuple[float, ...]:
+    """Track, frame and box of MERL's form."""
+    track, x, y, width, height = map(float, fields[1:])
+    frame = frame_number(Path(fields[0])) - 1
+    return track, frame, x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def read_masks(path: Path, frames: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The masks of a clip in order, one bool (H, W) per frame, True where a pixel is anomalous.
+
+    Knows a folder of lossless images, .npy (T, H, W) and .mat with `volLabel`. Only a .mat file
+    is held in memory. Raises InputError unless there are `frames` masks of `shape`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = image_files(path, MASK_SUFFIXES)
+        count, masks = len(files), (decode_image(f.read_bytes(), str(f)).any(2) for f in files)
+    elif path.suffix == ".npy":
+        masks = loaded(path, np.load, mmap_mode="r", allow_pickle=False)
+        count = len(masks)
+    else:
+        masks = cells(path)
+        count = len(masks)
+    if count != frames:
+        raise InputError(f"{path}: {count} masks for a clip of {frames} frames; {AGAIN}")
+    return (checked(mask, shape, f"{path}, mask {i}") for i, mask in enumerate(masks))
+
+
+def cells(path: Path) -> np.ndarray:
+    """The masks of `volLabel` in a Matlab file, a cell per frame."""
+    from scipy.io import loadmat  # slow, and the workflow imports this module on every start
+
+    variables = loaded(path, loadmat, variable_names=["volLabel"])
+    if "volLabel" not in variables:
+        raise InputError(f"{path}: no 'volLabel' in this file; {AGAIN}")
+    return variables["volLabel"].ravel()
+
+
+def checked(mask: np.ndarray, shape: tuple[int, int], where: str) -> np.ndarray:
+    if mask.shape != shape:
+        raise InputError(
+            f"{where}: expected the shape {shape} of the frames, found {mask.shape}; {AGAIN}"
+        )
+    return np.asarray(mask) != 0
