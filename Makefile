@@ -6,12 +6,18 @@ SEED ?= 0
 CORES ?= all
 LOCK := envs/requirements.lock
 
-.PHONY: demo test lint format clean
+.PHONY: demo ped2 test lint format clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
-	@$(BIN)/ssmtl show results/demo/models/demo/seed$(SEED)/metrics.json
+	@$(BIN)/ssmtl show results/demo/models/best/seed$(SEED)/metrics.json
 	@echo "report: results/demo/report.html"
+
+# The released models on the test clips in data/ped2: nothing is trained.
+ped2: $(BIN)/.installed
+	$(BIN)/snakemake --cores $(CORES) --quiet rules -- results/ped2_released/report.html
+	@$(BIN)/ssmtl show --borders results/ped2_released/models/*/seed*/metrics.json
+	@echo "report: results/ped2_released/report.html"
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest

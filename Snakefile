@@ -17,9 +17,12 @@ include: "rules/detect.smk"
 include: "rules/cubes.smk"
 include: "rules/teachers.smk"
 include: "rules/train.smk"
+include: "rules/release.smk"
 include: "rules/score.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/ablation.smk"
+include: "rules/sensitivity.smk"
 
 
 rule all:

@@ -14,8 +14,10 @@ sys.path.insert(0, str(PACKAGE))
 from ssmtl import config as settings_tree
 from ssmtl import datasets as readers
 from ssmtl import store
+from ssmtl.datasets.ground_truth import truth_digest
 from ssmtl.digest import code_digest, stage_code
 from ssmtl.errors import InputError
+from ssmtl.release import FILES as RELEASED_FILES, released_seed
 
 try:
     settings_tree.check(config)
@@ -27,13 +29,19 @@ RUN = settings_tree.run(config)
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN_FOLDER = "results/{dataset}/models/{model}/seed{seed}"
+RELEASE = "results/{dataset}/release/{model}/seed{seed}"
+
+# Data sets whose models are taken as released, and those whose models are trained.
+TAKING = "|".join(n for n, d in config["datasets"].items() if d.get("released")) or "(?!)"
+TRAINING = "|".join(n for n, d in config["datasets"].items() if not d.get("released")) or "(?!)"
 
 
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
     split="train|test",
     shard=r"\d+",
-    model="|".join(config.get("models", {"paper": {}})),
+    # A model, or a variant of it as the ablation makes them.
+    model=f"(?:{'|'.join(config.get('models', {'paper': {}}))})" r"(?:\.[A-Za-z0-9_-]+)?",
     seed=r"\d+",
 
 
@@ -94,7 +102,7 @@ def excluded(name, clips):
 
 
 def included(name, clips):
-    return [clip for clip in clips if not excluded(name, [clip])]
+    return [c for c in clips if c.split in splits(name) and not excluded(name, [c])]
 
 
 def shard_clips(wildcards):
@@ -106,6 +114,11 @@ def shard_clips(wildcards):
         if clip.split == wildcards.split
         and readers.shard_of(clip.name, count) == int(wildcards.shard)
     ]
+
+
+def splits(name):
+    """The splits that a data set needs: released models are not trained."""
+    return ["test"] if dataset(name)["released"] else ["train", "test"]
 
 
 def is_rendered(name):
@@ -137,6 +150,13 @@ def labels(wildcards):
     return store.digest(readers.listing_digest(clips), readers.labels_digest(clips))
 
 
+def truth(wildcards):
+    """What evaluate reads beside the manifest: it changes with the clips' tracks and masks."""
+    if is_rendered(wildcards.dataset):
+        return ""
+    return truth_digest(included(wildcards.dataset, listing(wildcards.dataset)))
+
+
 def manifest_code(wildcards):
     return code_digest("ssmtl.manifest", f"ssmtl.datasets.{dataset(wildcards.dataset)['reader']}")
 
@@ -157,6 +177,7 @@ def manifest_options(wildcards):
         "train_shards": data["shards"]["train"],
         "test_shards": data["shards"]["test"],
         "allow_partial": data["allow_partial"],
+        "splits": splits(wildcards.dataset),
     }
     if "expected_frames" in data:
         values["expected_frames"] = json.dumps(data["expected_frames"], sort_keys=True)
@@ -169,6 +190,7 @@ def clips_options(wildcards):
     values = reader_options(data) | {
         "exclude": excluded(wildcards.dataset, shard_clips(wildcards)),
         f"{wildcards.split}_shards": data["shards"][wildcards.split],
+        "splits": splits(wildcards.dataset),
     }
     return settings_tree.flags(values)
 
@@ -200,22 +222,71 @@ def shards(name, split):
     return range(dataset(name)["shards"][split])
 
 
-def shard_files(stage, *splits):
-    """An input function: a stage's files of all shards of the splits."""
+def shard_files(stage, *wanted):
+    """An input function: a stage's files of all shards of the splits, by default all it needs."""
 
     def paths(wildcards):
         return [
             f"{SHARD}/{stage}.h5".format(dataset=wildcards.dataset, split=split, shard=shard)
-            for split in splits
+            for split in wanted or splits(wildcards.dataset)
             for shard in shards(wildcards.dataset, split)
         ]
 
     return paths
 
 
+def run_of(stage, wildcards):
+    """The folder with a stage's output for a model: a variant may share that of another one."""
+    model = settings_tree.shared(config, stage, wildcards.dataset, wildcards.model)
+    return RUN_FOLDER.format(dataset=wildcards.dataset, model=model, seed=wildcards.seed)
+
+
+def configured_point(wildcards):
+    """Where in the grids of the sensitivity the configuration lies, JSON."""
+    values = settings("evaluate", wildcards) | settings("score", wildcards)
+    names = settings_tree.keys("sensitivity")
+    return json.dumps({name: values[name] for name in names}, sort_keys=True)
+
+
+def ablation_files(stage, file, name):
+    """One file per run of a data set's ablation, from where the stage's output lies."""
+    models = dict.fromkeys(row["model"] for row in settings_tree.ablation(config, name))
+    return [
+        f"{RUN_FOLDER}/{file}".format(
+            dataset=name, model=settings_tree.shared(config, stage, name, model), seed=seed
+        )
+        for model in models
+        for seed in settings_tree.settings(config, "ablation", name)["seeds"]
+    ]
+
+
+def released_files(wildcards):
+    """The files of the released model that is taken for a run."""
+    folder = dataset(wildcards.dataset)["released"][wildcards.model]
+    return [f"{folder}/{name}" for name in RELEASED_FILES]
+
+
 def run_folders(name):
-    """The folders of all models and seeds of a data set."""
-    return expand(RUN_FOLDER, dataset=name, model=dataset(name)["models"], seed=RUN["seeds"])
+    """The folders of all models and seeds of a data set; released models have their own seed."""
+    data = dataset(name)
+    return [
+        RUN_FOLDER.format(dataset=name, model=model, seed=seed)
+        for model in data["models"]
+        for seed in (released_seeds(data["released"][model]) if data["released"] else RUN["seeds"])
+    ]
+
+
+def released_seeds(folder):
+    try:
+        return [released_seed(Path(folder))]
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+def run_config(wildcards):
+    """All settings of one model, JSON: what a released model's card shows."""
+    stages = settings_tree.STAGES
+    return json.dumps({stage: settings(stage, wildcards) for stage in stages}, sort_keys=True)
 
 
 def shown_config(wildcards):
@@ -223,7 +294,7 @@ def shown_config(wildcards):
     name, data = wildcards.dataset, dataset(wildcards.dataset)
     stages = settings_tree.STAGES
     shown = {
-        "dataset": {key: value for key, value in data.items() if key not in stages},
+        "dataset": {k: v for k, v in data.items() if k not in (*stages, "ablation", "sensitivity")},
         **{stage: settings_tree.settings(config, stage, name) for stage in stages[:4]},
         "models": {
             model: {s: settings_tree.settings(config, s, name, model) for s in stages[4:]}

@@ -1,10 +1,10 @@
 rule report:
     input:
         manifest="results/{dataset}/manifest.csv",
-        frames=shard_files("frames", "train", "test"),
-        detections=shard_files("detections", "train", "test"),
-        cubes=shard_files("cubes", "train", "test"),
-        teachers=shard_files("teachers", "train", "test"),
+        frames=shard_files("frames"),
+        detections=shard_files("detections"),
+        cubes=shard_files("cubes"),
+        teachers=shard_files("teachers"),
         histories=lambda w: expand("{run}/history.svg", run=run_folders(w.dataset)),
         metrics=lambda w: expand("{run}/metrics.json", run=run_folders(w.dataset)),
     output:

@@ -1,12 +1,14 @@
 rule calibrate:
     input:
-        model=f"{RUN_FOLDER}/model.safetensors",
+        model=lambda w: f"{run_of('train', w)}/model.safetensors",
         cubes=shard_files("cubes", "train"),
         teachers=shard_files("teachers", "train"),
     output:
         f"{RUN_FOLDER}/calibration.h5",
     log:
         "results/{dataset}/logs/calibrate_{model}_{seed}.log",
+    wildcard_constraints:
+        dataset=TRAINING,
     conda:
         "../envs/ssmtl.yaml"
     threads: 16
@@ -22,7 +24,7 @@ rule calibrate:
 
 rule score:
     input:
-        model=f"{RUN_FOLDER}/model.safetensors",
+        model=lambda w: f"{run_of('train', w)}/model.safetensors",
         calibration=f"{RUN_FOLDER}/calibration.h5",
         cubes=f"{TEST_SHARD}/cubes.h5",
         teachers=f"{TEST_SHARD}/teachers.h5",

@@ -8,6 +8,8 @@ rule train:
         history=f"{RUN_FOLDER}/history.csv",
     log:
         "results/{dataset}/logs/train_{model}_{seed}.log",
+    wildcard_constraints:
+        dataset=TRAINING,
     conda:
         "../envs/ssmtl.yaml"
     threads: 16
@@ -19,9 +21,13 @@ rule train:
         # Undeclared on purpose: Snakemake deletes the outputs of a failed job, this stays.
         state=f"{RUN_FOLDER}/.state",
         folder=RUN_FOLDER,
+    # Not in params: the number of GPUs changes nothing that is worth another run.
     shell:
-        "python -m ssmtl train {params.folder} --cubes {input.cubes} --teachers {input.teachers}"
-        " --state {params.state} --seed {wildcards.seed} {params.options} 2>&1 | tee {log}"
+        "launcher='-m torch.distributed.run --standalone --nproc_per_node={resources.gpu}';"
+        " [ {resources.gpu} -gt 1 ] || launcher=;"
+        " python $launcher -m ssmtl train {params.folder} --cubes {input.cubes}"
+        " --teachers {input.teachers} --state {params.state} --seed {wildcards.seed}"
+        " {params.options} 2>&1 | tee {log}"
 
 
 rule history:

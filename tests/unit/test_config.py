@@ -18,11 +18,11 @@ def shipped():
     return yaml.safe_load(SHIPPED.read_text())
 
 
-@pytest.mark.parametrize("stage", config.STAGES)
+@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity"])
 def test_every_key_of_a_stage_is_described_and_has_a_default_that_fits(stage):
     for name, key in config.keys(stage).items():
         assert key["description"].strip().endswith("."), f"{stage}.{name}"
-        assert "default" in key and ("type" in key or "enum" in key), f"{stage}.{name}"
+        assert "default" in key and key.keys() & {"type", "enum", "$ref"}, f"{stage}.{name}"
     assert config.schema()["$defs"][stage]["additionalProperties"] is False
     config.check({"datasets": {}, "run": {"datasets": []}, stage: config.defaults(stage)})
 
@@ -90,12 +90,13 @@ def parsed(stage: str, text: str) -> dict:
         "train": "out --cubes c --teachers t",
         "score": "out --model m --cubes c --teachers t",
         "evaluate": "out table --manifest m --scores s --dataset d",
+        "sensitivity": "out --manifest m --scores s --calibration c --configured {}",
     }[stage]
     words = [command, *required.split(), *shlex.split(text)]
     return cli.settings_of(cli.commands().parse_args(words), stage)
 
 
-@pytest.mark.parametrize("stage", config.STAGES)
+@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity"])
 def test_defaults_on_the_command_line(stage):
     plain, spelt_out = parsed(stage, ""), parsed(stage, config.flags(config.defaults(stage)))
     assert plain == config.defaults(stage)
@@ -147,6 +148,12 @@ MISTAKES = [
     (["datasets", "ped2", "evaluate"], {"filter_size": 2}, "evaluate.filter_size must be odd"),
     (["train", "tasks"], [], "train.tasks"),
     (["models", "cpu", "cubes"], {"size": 3}, "unknown key 'cubes' at models.cpu"),
+    (["ablation", "model"], "huge", "ablation.model names 'huge', which is not under models"),
+    (["ablation", "variants"], {"full": {}}, "ablation.variants.full: that name is taken"),
+    (["ablation", "variants"], {"x": {"evaluate": {"filter_size": 4}}}, "variants.x.evaluate.fil"),
+    (["ablation", "variants"], {"x": {"train": {"flp": True}}}, "unknown key 'flp' at ablation.va"),
+    (["sensitivity", "filter_size"], [3, 4], "sensitivity.filter_size: 4 must be odd"),
+    (["datasets", "ped2", "sensitivity"], {"sigma": ["a"]}, "'a' is not of type 'number'"),
 ]
 
 
@@ -208,3 +215,121 @@ def test_one_seed_for_the_command_line_reaches_models_and_scenes():
     assert found["datasets"]["b"] == {"reader": "videos"}
     assert "seed" not in found
     assert shipped["datasets"]["a"]["options"]["seed"] == 0
+
+
+# ---------------------------------------------------------------- variants of a model
+
+TREE = {
+    "train": {"cubes_seen": 100, "tasks": ["arrow_of_time", "middle_box", "distillation"]},
+    "models": {"m": {"train": {"width": "wide"}, "score": {"fusion": "ecdf"}}, "n": {}},
+    "datasets": {
+        "d": {"reader": "ucsd", "models": ["m"], "train": {"depth": "deep", "batch": 8}},
+        "e": {"reader": "ucsd", "models": ["n"], "ablation": {"groups": ["encoders"]}},
+    },
+    "ablation": {
+        "variants": {
+            "mean_fusion": {"score": {"fusion": "mean"}},
+            "plain": {"train": {"batch": 8}},
+            "raw": {"evaluate": {"sigma": 0}},
+            "short": {"train": {"cubes_seen": 10}},
+        }
+    },
+}
+
+
+def with_reduced(values: dict) -> dict:
+    tree = copy.deepcopy(TREE)
+    tree["ablation"]["train"] = values
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    [
+        ("full", {}),
+        ("only_middle_box", {"tasks": ["middle_box"]}),
+        ("without_middle_box", {"tasks": ["arrow_of_time", "distillation"]}),
+        ("shallow_narrow", {"depth": "shallow", "width": "narrow"}),
+        ("short", {"cubes_seen": 10}),
+    ],
+)
+def test_a_variant_changes_its_own_settings_last(variant, changes):
+    base = config.settings(TREE, "train", "d", "m")
+    assert base["width"] == "wide" and base["depth"] == "deep" and base["batch"] == 8
+    assert config.settings(TREE, "train", "d", f"m.{variant}") == base | changes
+    reduced = with_reduced({"cubes_seen": 50})
+    expected = base | {"cubes_seen": 50} | changes
+    assert config.settings(reduced, "train", "d", f"m.{variant}") == expected
+    assert config.settings(reduced, "train", "d", "m") == base
+    assert config.settings(reduced, "cubes", "d", f"m.{variant}") == config.defaults("cubes")
+
+
+def test_rows_of_an_ablation():
+    rows = config.ablation(TREE, "d")
+    assert [(row["variant"], row["group"]) for row in rows] == [
+        ("full", "full"),
+        ("only_arrow_of_time", "only"),
+        ("only_middle_box", "only"),
+        ("only_distillation", "only"),
+        ("without_arrow_of_time", "without"),
+        ("without_middle_box", "without"),
+        ("without_distillation", "without"),
+        ("shallow_narrow", "encoders"),
+        ("shallow_wide", "encoders"),
+        ("deep_narrow", "encoders"),
+        ("deep_wide", "encoders"),
+        ("mean_fusion", "options"),
+        ("plain", "options"),
+        ("raw", "options"),
+        ("short", "options"),
+    ]
+    models = {row["variant"]: row["model"] for row in rows}
+    # What equals the full set is the full set, and it is the model itself.
+    assert models.pop("full") == models.pop("deep_wide") == models.pop("plain") == "m"
+    assert all(model == f"m.{variant}" for variant, model in models.items())
+    assert [row["variant"] for row in config.ablation(TREE, "e")][:2] == ["full", "shallow_narrow"]
+    assert len(config.ablation(TREE, "e")) == 5
+
+
+def test_a_reduced_ablation_has_a_full_set_of_its_own():
+    reduced = with_reduced({"cubes_seen": 10})
+    models = {row["variant"]: row["model"] for row in config.ablation(reduced, "d")}
+    assert models["full"] == models["deep_wide"] == models["short"] == "m.full"
+    assert config.ablation_plan(reduced, "d")["reduced"] == {"cubes_seen": [100, 10]}
+    assert config.ablation_plan(TREE, "d")["reduced"] == {}
+
+
+@pytest.mark.parametrize(
+    ("variant", "train", "score"),
+    [
+        ("mean_fusion", "m", "m.mean_fusion"),
+        ("raw", "m", "m"),
+        ("full", "m", "m"),
+        ("short", "m.short", "m.short"),
+    ],
+)
+def test_what_settings_share_is_made_once(variant, train, score):
+    name = f"m.{variant}"
+    assert config.shared(TREE, "train", "d", name) == train
+    assert config.shared(TREE, "score", "d", name) == score
+    reduced = with_reduced({"batch": 4})
+    assert config.shared(reduced, "train", "d", name) == ("m.full" if train == "m" else train)
+    assert config.shared(TREE, "evaluate", "d", "m") == "m"
+
+
+def test_a_model_with_one_task_leaves_none_out():
+    tree = copy.deepcopy(TREE)
+    tree["train"]["tasks"] = ["middle_box"]
+    rows = {row["variant"]: row["model"] for row in config.ablation(tree, "d")}
+    assert "without_middle_box" not in rows
+    assert rows["only_middle_box"] == "m"
+
+
+def test_an_unknown_variant_is_named():
+    with pytest.raises(InputError, match="model 'm' has no variant 'only_jigsaw' on d; there are"):
+        config.settings(TREE, "train", "d", "m.only_jigsaw")
+
+
+def test_numbers_of_a_list_survive_the_command_line():
+    values = config.defaults("sensitivity") | {"sigma": [0, 2.5, 21], "border": ["zero"]}
+    assert parsed("sensitivity", config.flags(values)) == values

@@ -22,10 +22,21 @@ def text_list(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
 
 
+def number_list(text: str) -> list[float]:
+    """Numbers between commas; whole ones are int, as the schema tells them apart."""
+    return [json.loads(word) for word in text_list(text)]
+
+
 def truth(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError("true or false expected")
     return text.lower() == "true"
+
+
+def array_kind(key: dict) -> Callable:
+    """What reads the values of an array by its schema."""
+    numeric = key.get("items", {}).get("type") in ("integer", "number")
+    return number_list if numeric else text_list
 
 
 def add_settings(parser: argparse.ArgumentParser, stage: str) -> None:
@@ -33,10 +44,10 @@ def add_settings(parser: argparse.ArgumentParser, stage: str) -> None:
     group = parser.add_argument_group("settings")
     for name, key in config.keys(stage).items():
         default = key["default"]
-        kind = {"array": text_list, "boolean": truth}.get(key.get("type")) or TYPES.get(
+        kind = {"array": array_kind(key), "boolean": truth}.get(key.get("type")) or TYPES.get(
             key.get("type"), str
         )
-        shown = ",".join(default) if isinstance(default, list) else repr(default)
+        shown = ",".join(map(str, default)) if isinstance(default, list) else repr(default)
         if kind is float:
             default = float(default)  # as an option's text gives it: equal settings, equal bytes
         group.add_argument(
@@ -154,6 +165,7 @@ def manifest(a) -> None:
         expected_frames=a.expected_frames,
         allow_partial=a.allow_partial,
         fps=a.fps,
+        splits=a.splits,
         part=(a.split, a.shard) if a.split else None,
     )
 
@@ -218,6 +230,25 @@ def train(a) -> None:
     )
 
 
+def release(a) -> None:
+    from ssmtl.release import release
+
+    release(
+        a.output,
+        run=a.run_folder,
+        metrics=a.metrics,
+        reader=a.reader,
+        config=a.config,
+        command=a.made_by,
+    )
+
+
+def take(a) -> None:
+    from ssmtl.release import take
+
+    take(a.output, released=a.released)
+
+
 def calibrate(a) -> None:
     from ssmtl.scoring import calibrate
 
@@ -254,7 +285,7 @@ def evaluate(a) -> None:
         radius=a.radius,
         settings=a.settings,
     )
-    show(argparse.Namespace(metrics=[a.output]))
+    show(argparse.Namespace(metrics=[a.output], borders=False))
 
 
 def history(a) -> None:
@@ -281,11 +312,49 @@ def report(a) -> None:
     )
 
 
-def show(a) -> None:
-    from ssmtl.evaluation import metrics_text
+def ablation(a) -> None:
+    from ssmtl.ablation import write_ablation
 
-    for path in a.metrics:
-        metrics = json.loads(path.read_text())
+    write_ablation(
+        a.page,
+        a.summary,
+        a.runs,
+        a.figure,
+        dataset=a.dataset,
+        plan=a.plan,
+        metrics=a.metrics,
+        cards=a.cards,
+    )
+
+
+def sensitivity(a) -> None:
+    from ssmtl.sensitivity import write_sensitivity
+
+    write_sensitivity(
+        a.output,
+        manifest=a.manifest,
+        scores=a.scores,
+        calibration=a.calibration,
+        configured=a.configured,
+        radius=a.radius,
+        settings=a.settings,
+    )
+
+
+def sensitivity_page(a) -> None:
+    from ssmtl.reporting.sensitivity import write_page
+
+    write_page(a.page, a.combined, dataset=a.dataset, tables=a.tables, notes=a.notes)
+
+
+def show(a) -> None:
+    from ssmtl.evaluation import borders_text, metrics_text
+
+    runs = [json.loads(path.read_text()) for path in a.metrics]
+    if a.borders:
+        print(borders_text(runs))
+        return
+    for metrics in runs:
         print(f"{metrics['dataset']}, model {metrics['model']}, seed {metrics['seed']}")
         print(metrics_text(metrics))
 
@@ -341,6 +410,7 @@ def commands() -> argparse.ArgumentParser:
         expected_frames={"type": json.loads, "default": None, "help": "frames per split, JSON"},
         allow_partial={"type": truth, "default": False, "help": "accept other frame counts"},
         fps={"type": float, "default": 25.0, "help": "of clips that are folders of images"},
+        splits={"type": text_list, "default": ["train", "test"], "help": "splits that count"},
         split={"choices": ["train", "test"], "help": "list one shard of this split only"},
         shard={"type": int, "default": 0, "help": "the shard that --split means"},
     )
@@ -394,6 +464,24 @@ def commands() -> argparse.ArgumentParser:
         teachers=files("teachers.h5 of the same shards"),
         state=file("folder of the resumable state [OUTPUT/.state]", required=False),
         seed={"type": int, "default": 0, "help": "seed of weights, order and views"},
+    )
+    c.add(
+        "release",
+        "Make a folder to share from a trained and evaluated model.",
+        release,
+        output=output("folder to write"),
+        run_folder=file("folder of the run"),
+        metrics=file("metrics.json of the run"),
+        reader={"required": True, "help": "reader of the data set"},
+        config={"type": json.loads, "default": {}, "help": "configuration to show, JSON"},
+        made_by={"required": True, "help": "command that makes the model again"},
+    )
+    c.add(
+        "take",
+        "Take a released model in place of training.",
+        take,
+        output=output("folder of the run"),
+        released=file("folder of the released model"),
     )
     c.add(
         "calibrate",
@@ -452,10 +540,50 @@ def commands() -> argparse.ArgumentParser:
         runs=files("model folders with metrics.json"),
     )
     c.add(
+        "ablation",
+        "Compare the variants of a model: page, tables and figure.",
+        ablation,
+        page=output("ablation.html"),
+        summary=output("CSV to write, one row per variant"),
+        runs=output("CSV to write, one row per variant and seed"),
+        figure=output("figure to write (.svg)"),
+        dataset={"required": True, "help": "name of the data set"},
+        plan={"type": json.loads, "required": True, "help": "what is compared, JSON"},
+        metrics=files("metrics.json of all variants and seeds"),
+        cards=files("model.json that each of these was scored with, in the same order"),
+    )
+    c.add(
+        "sensitivity",
+        "Frame metrics of a scored model over fusion, map, smoothing and border rule.",
+        sensitivity,
+        "sensitivity",
+        output=output("CSV to write, one row per point of the grid"),
+        manifest=file("manifest.csv"),
+        scores=files("scores of all test shards"),
+        calibration=file("calibration.h5"),
+        configured={
+            "type": json.loads,
+            "required": True,
+            "help": "the values in use of fusion, cell, filter_size, sigma and border, JSON",
+        },
+        radius={"type": int, "default": 3, "help": "cubes.radius that the cubes were made with"},
+    )
+    c.add(
+        "sensitivity-page",
+        "Write the page of a data set's sensitivity.",
+        sensitivity_page,
+        page=output("sensitivity.html"),
+        combined=output("CSV to write, all tables in one"),
+        dataset={"required": True, "help": "name of the data set"},
+        tables=files("CSVs of `ssmtl sensitivity`, in folders models/{model}/seed{seed}"),
+        notes={"type": json.loads, "default": [], "help": "sentences to show, JSON"},
+    )
+    c.add(
         "show",
         "Print the metrics table of evaluated models.",
         show,
         metrics={"positional": True, "type": Path, "nargs": "+", "help": "metrics.json"},
+        borders={"action": "store_true", "help": "the combined score under both border rules"},
     )
     return c.parser
 

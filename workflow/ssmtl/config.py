@@ -7,6 +7,7 @@ made from it too.
 import copy
 import difflib
 import shlex
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ssmtl.errors import InputError
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 STAGES = ("frames", "detect", "cubes", "teachers", "train", "score", "evaluate")
+MODEL_STAGES = STAGES[4:]  # those whose settings a model may change
 
 
 @cache
@@ -49,6 +51,12 @@ def check(config: dict) -> None:
                     f"config: datasets.{name}.models names '{model}', which is not under models "
                     f"({', '.join(known)})"
                 )
+        released = data.get("released", {})
+        if released and (left := [m for m in data.get("models", ["paper"]) if m not in released]):
+            raise InputError(
+                f"config: datasets.{name}.models names '{left[0]}', which has no folder under "
+                f"datasets.{name}.released; add it, or make a data set of its own for it"
+            )
     for name in config.get("run", {}).get("datasets", ["demo"]):
         if name not in config["datasets"]:
             raise InputError(
@@ -61,6 +69,31 @@ def check(config: dict) -> None:
                 raise InputError(
                     "config: evaluate.filter_size must be odd, so that it has a middle"
                 )
+    for name in (None, *config["datasets"]):
+        even = [n for n in settings(config, "sensitivity", name)["filter_size"] if n % 2 == 0]
+        if even:
+            raise InputError(
+                f"config: sensitivity.filter_size: {even[0]} must be odd, so that it has a middle"
+            )
+    for name in config["datasets"]:
+        check_ablation(config, name)
+
+
+def check_ablation(config: dict, dataset: str) -> None:
+    """InputError for an ablation of a model that there is not, or of impossible variants."""
+    model = ablated_model(config, dataset)
+    known = config.get("models", {"paper": {}})
+    if model not in known:
+        raise InputError(
+            f"config: ablation.model names '{model}', which is not under models "
+            f"({', '.join(known)})"
+        )
+    for name, variant in variants(config, dataset, model).items():
+        if variant.changes.get("evaluate", {}).get("filter_size", 1) % 2 == 0:
+            raise InputError(
+                f"config: ablation.variants.{name}.evaluate.filter_size must be odd, so that it "
+                "has a middle"
+            )
 
 
 def seeded(config: dict) -> dict:
@@ -91,16 +124,135 @@ def explain(error: jsonschema.ValidationError) -> str:
 def settings(
     config: dict, stage: str, dataset: str | None = None, model: str | None = None
 ) -> dict:
-    """A stage's settings: the defaults, then the config's section, the model's, the data set's."""
+    """A stage's settings: the defaults, then the config's section, the model's, the data set's.
+
+    A variant, `{model}.{name}`, then has what the ablation changes for all, and its own change.
+    """
+    base, _, name = (model or "").partition(".")
     layers = [config.get(stage, {})]
-    if model is not None:
-        layers.append(config.get("models", {}).get(model, {}).get(stage, {}))
+    if base:
+        layers.append(config.get("models", {}).get(base, {}).get(stage, {}))
     if dataset is not None:
         layers.append(config["datasets"][dataset].get(stage, {}))
+    if name:
+        layers += variant_of(config, dataset, base, name).layers(stage)
     merged = defaults(stage)
     for layer in layers:
         merged |= layer
     return merged
+
+
+# ---------------------------------------------------------------- variants of a model
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model with some settings changed: those of its ablation in common, then its own."""
+
+    group: str  # full, only, without, encoders or options
+    changes: dict[str, dict]  # by stage
+    common: dict  # of the train stage, for all variants of the ablation
+
+    def layers(self, stage: str) -> list[dict]:
+        return [self.common if stage == "train" else {}, self.changes.get(stage, {})]
+
+
+def variants(config: dict, dataset: str, model: str) -> dict[str, Variant]:
+    """All variants of a model on a data set, by the name that follows the dot."""
+    plan = settings(config, "ablation", dataset)
+    tasks = (settings(config, "train", dataset, model) | plan["train"])["tasks"]
+    groups = {
+        "full": {"full": {}},
+        "only": {f"only_{task}": {"train": {"tasks": [task]}} for task in tasks},
+        "without": {
+            f"without_{task}": {"train": {"tasks": [other for other in tasks if other != task]}}
+            for task in tasks
+            if len(tasks) > 1
+        },
+        "encoders": {
+            f"{depth}_{width}": {"train": {"depth": depth, "width": width}}
+            for depth in keys("train")["depth"]["enum"]
+            for width in keys("train")["width"]["enum"]
+        },
+        "options": plan["variants"],
+    }
+    found: dict[str, Variant] = {}
+    for group, members in groups.items():
+        for name, changes in members.items():
+            if name in found:
+                raise InputError(
+                    f"config: ablation.variants.{name}: that name is taken; choose another"
+                )
+            found[name] = Variant(group, changes, plan["train"])
+    return found
+
+
+def variant_of(config: dict, dataset: str, model: str, name: str) -> Variant:
+    """A variant by its name; InputError for a name that there is not."""
+    known = variants(config, dataset, model)
+    if name not in known:
+        raise InputError(
+            f"config: model '{model}' has no variant '{name}' on {dataset}; there are "
+            f"{', '.join(known)}"
+        )
+    return known[name]
+
+
+def ablated_model(config: dict, dataset_name: str) -> str:
+    """The model whose variants a data set's ablation compares."""
+    chosen = settings(config, "ablation", dataset_name)["model"]
+    return chosen or dataset(config, dataset_name)["models"][0]
+
+
+def ablation(config: dict, dataset: str) -> list[dict]:
+    """The rows of a data set's ablation, the full set first: variant, group, model, changes.
+
+    A row whose settings are those of the full set, such as its own encoder, has its model.
+    """
+    model = ablated_model(config, dataset)
+    groups = ("full", *settings(config, "ablation", dataset)["groups"])
+    return [
+        {
+            "variant": name,
+            "group": variant.group,
+            "model": shared(config, "evaluate", dataset, f"{model}.{name}"),
+            "changes": variant.changes,
+        }
+        for name, variant in variants(config, dataset, model).items()
+        if variant.group in groups
+    ]
+
+
+def ablation_plan(config: dict, dataset_name: str) -> dict:
+    """What the page of an ablation shows beside its figures; see `ablation.write_ablation`."""
+    model = ablated_model(config, dataset_name)
+    usual = settings(config, "train", dataset_name, model)
+    full = {stage: settings(config, stage, dataset_name, f"{model}.full") for stage in STAGES}
+    return {
+        "rows": ablation(config, dataset_name),
+        "model": model,
+        "settings": full,
+        "reduced": {k: [usual[k], v] for k, v in full["train"].items() if usual[k] != v},
+        "notes": dataset(config, dataset_name)["notes"],
+    }
+
+
+def shared(config: dict, stage: str, dataset: str, model: str) -> str:
+    """The model whose output of a stage this one's would equal, so that it is made once.
+
+    That is, for a variant, its base or the full set where all settings up to the stage are equal.
+    """
+    base = model.partition(".")[0]
+    wanted = effective(config, stage, dataset, model)
+    others = (base, f"{base}.full")
+    equal = (other for other in others if effective(config, stage, dataset, other) == wanted)
+    return next(equal, model)
+
+
+def effective(config: dict, stage: str, dataset: str, model: str) -> dict[str, dict]:
+    """The settings of a model's stages up to and with `stage`."""
+    stages = MODEL_STAGES[: MODEL_STAGES.index(stage) + 1]
+    return {name: settings(config, name, dataset, model) for name in stages}
 
 
 def dataset(config: dict, name: str) -> dict:
@@ -124,6 +276,6 @@ def flags(values: dict) -> str:
     """Settings as command-line options, in a fixed order: `--batch 16 --iou 0.45`."""
     words = []
     for name, value in sorted(values.items()):
-        text = ",".join(value) if isinstance(value, list) else str(value)
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         words += [f"--{name.replace('_', '-')}", shlex.quote(text)]
     return " ".join(words)

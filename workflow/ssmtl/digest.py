@@ -84,12 +84,13 @@ def stage_code(stage: str, settings: dict) -> str:
     detectors = (f"ssmtl.detection.{backend}",) if backend else ()
     without = ("score",) if stage == "train" else ()
     code = code_digest(MODULES[stage], *tasks, *detectors, without=without)
-    if stage == "report":
-        code += hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:8]
+    if stage in PAGES:
+        templates = sorted((ROOT / "reporting").glob("*.j2"))
+        code += hashlib.sha256(b"".join(path.read_bytes() for path in templates)).hexdigest()[:8]
     return code
 
 
-TEMPLATE = ROOT / "reporting" / "template.html.j2"
+PAGES = ("report", "ablation", "sensitivity_page")
 
 MODULES = {
     "scenes": "ssmtl.datasets.demo",
@@ -101,5 +102,9 @@ MODULES = {
     "train": "ssmtl.training",
     "score": "ssmtl.scoring",
     "evaluate": "ssmtl.evaluation",
+    "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
+    "ablation": "ssmtl.ablation",
+    "sensitivity": "ssmtl.sensitivity",
+    "sensitivity_page": "ssmtl.reporting.sensitivity",
 }

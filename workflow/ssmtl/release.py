@@ -1,0 +1,98 @@
+"""Released models: a folder with a trained model, its calibration, its history and a card.
+
+Such a folder is made from a run, and taken in place of training. Nothing in it is unpickled.
+"""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ssmtl import datasets, store
+from ssmtl import model as models
+from ssmtl.errors import InputError
+from ssmtl.evaluation import BORDERS
+
+log = logging.getLogger(__name__)
+
+FILES = ("model.safetensors", "model.json", "calibration.h5", "history.csv")
+CARD = "README.md"
+TEMPLATES = Path(__file__).parent / "reporting"
+
+
+def check(folder: Path) -> dict:
+    """The card of the model in a folder; InputError unless all its files are there and fit."""
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise InputError(
+            f"{folder}: not a released model, it has no {' and no '.join(missing)}; `ssmtl "
+            "release` makes one from a run"
+        )
+    model, card = models.load(folder / "model.safetensors")
+    with store.read(folder / "calibration.h5", "calibration") as file:
+        if set(file) != set(model.tasks):
+            raise InputError(
+                f"{folder / 'calibration.h5'}: of the tasks {', '.join(sorted(file))}, the model "
+                f"has {', '.join(sorted(model.tasks))}; calibrate that model and release it again"
+            )
+    return card
+
+
+def take(output: Path, *, released: Path) -> None:
+    """Copies a released model's files into a run's folder."""
+    card = check(released)
+    for name in FILES:
+        with store.replacing(output / name) as path:
+            shutil.copyfile(released / name, path)
+    log.info(
+        "%s: trained on %d objects of %d clips, seed %d",
+        released,
+        card["train"]["objects"],
+        card["train"]["clips"],
+        card["seed"],
+    )
+
+
+def released_seed(folder: Path) -> int:
+    """The seed that a released model was trained with."""
+    path = folder / "model.json"
+    try:
+        return int(json.loads(path.read_text())["seed"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not the card of a released model ({error!r})") from error
+
+
+def release(
+    output: Path, *, run: Path, metrics: Path, reader: str, config: dict, command: str
+) -> None:
+    """Writes a run's model, calibration and history and a card about them into a folder.
+
+    config: what the run was made with, by stage, shown in the card; command: what makes it again.
+    """
+    card = check(run)
+    size = (run / "model.safetensors").stat().st_size
+    for name in FILES:
+        with store.replacing(output / name) as path:
+            shutil.copyfile(run / name, path)
+    found = json.loads(metrics.read_text())
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
+    text = environment.get_template("model_card.md.j2").render(
+        card=card,
+        metrics=found,
+        borders=BORDERS,
+        about=datasets.reader(reader).ABOUT,
+        settings=yaml.safe_dump(config, sort_keys=False).rstrip(),
+        command=command,
+        megabytes=size / 1e6,
+    )
+    with store.replacing(output / CARD) as path:
+        path.write_text(text)
