@@ -83,6 +83,20 @@ def test_resuming_within_an_epoch_goes_on_where_it_was(samples, monkeypatch, sha
     assert list(map(which, whole[skip:])) == list(map(which, rest))
 
 
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_the_parts_of_several_processes_make_up_each_batch(samples, monkeypatch, share, count):
+    whole, parts = epoch(samples, share), []
+    monkeypatch.setattr(data.distributed, "processes", lambda: count)
+    for rank in range(count):
+        monkeypatch.setattr(data.distributed, "rank", lambda rank=rank: rank)
+        parts.append(epoch(samples, share))
+    for batch, *pieces in zip(whole, *parts, strict=True):
+        assert which(batch) == [number for piece in pieces for number in which(piece)]
+        draws = torch.cat([piece.draws["arrow_of_time"] for piece in pieces])
+        assert torch.equal(batch.draws["arrow_of_time"], draws)
+
+
 def test_epochs_and_seeds_differ(samples):
     first = list(map(which, epoch(samples, 0.5)))
     assert first != list(map(which, epoch(samples, 0.5, number=1)))

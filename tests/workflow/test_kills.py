@@ -112,7 +112,7 @@ def processes():
 def command(project: Project, rule: str, output: Path) -> list[str]:
     """The words that Snakemake would run for a file, after `python -m ssmtl`."""
     text = project.build("--dry-run", "--printshellcmds", "--force", str(output))
-    line = re.search(rf"python -m ssmtl {rule} (.*) 2>&1", text)[1]
+    line = re.search(rf"python .*-m ssmtl {rule} (.*) 2>&1", text)[1]
     return [rule, *shlex.split(line)]
 
 

@@ -2,7 +2,7 @@
 
 The order of samples depends on seed and epoch alone, never on how much memory there is, and the
 draws of a sample on seed, epoch, task and sample: a resumed run, and one on a larger machine,
-sees the same batches.
+sees the same batches. Of each batch a process gets its part.
 """
 
 import json
@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import torch
 
-from ssmtl import store
+from ssmtl import distributed, store
 from ssmtl.device import free_memory
 from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch
@@ -134,13 +134,14 @@ def split_clips(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, 
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
-    """The epoch's rows in pools of about POOL rows, shuffled by block and within each pool."""
+    """The epoch's rows in pools of POOL rows, the last of what is left.
+
+    Shuffled by block, so that most of a pool is read in long runs, and within each pool.
+    """
     rng = np.random.default_rng([seed, epoch])
     blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-    order = rng.permutation(len(blocks))
-    per_pool = max(1, POOL // BLOCK)
-    pools = [order[start : start + per_pool] for start in range(0, len(order), per_pool)]
-    return [rng.permutation(np.concatenate([blocks[b] for b in pool])) for pool in pools]
+    order = np.concatenate([blocks[b] for b in rng.permutation(len(blocks))])
+    return [rng.permutation(pool) for pool in np.split(order, range(POOL, len(order), POOL))]
 
 
 def draws(samples: int, seed: int, epoch: int, names: list[str]) -> dict[str, torch.Tensor]:
@@ -160,7 +161,9 @@ class Loader:
         self.samples, self.where = samples, where
         size = len(samples) * int(np.prod(samples.shape))
         self.resident = None
-        if size <= share * free_memory(where):
+        # Every process of this machine has them in host memory once, on the way to its device.
+        host = free_memory(torch.device("cpu")) / distributed.local_processes()
+        if size <= share * min(free_memory(where), host):
             self.resident = samples.read(np.arange(len(samples))).to(where)
         log.info(
             "%d samples, %.2f GB of cubes, %s",
@@ -172,8 +175,14 @@ class Loader:
     def batches(
         self, pools: list[np.ndarray], size: int, numbers: dict[str, torch.Tensor], skip: int = 0
     ) -> Iterator[Batch]:
-        """The batches of an epoch from number `skip` on, about equal in size within each pool."""
-        plan = [np.array_split(pool, steps(len(pool), size)) for pool in pools]
+        """This process's parts of an epoch's batches from number `skip` on.
+
+        The whole batches are about equal in size within each pool; a part may be empty.
+        """
+        plan = [
+            [distributed.part(rows) for rows in np.array_split(pool, steps(len(pool), size))]
+            for pool in pools
+        ]
         while plan and skip >= len(plan[0]):
             skip -= len(plan.pop(0))
         if self.resident is not None:
@@ -216,5 +225,4 @@ def steps(rows: int, size: int) -> int:
 
 def epoch_steps(rows: int, size: int) -> int:
     """Batches in an epoch of `rows` samples: pools are cut into batches one by one."""
-    pool = POOL // BLOCK * BLOCK
-    return rows // pool * steps(pool, size) + steps(rows % pool, size)
+    return rows // POOL * steps(POOL, size) + steps(rows % POOL, size)

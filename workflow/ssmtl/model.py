@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ssmtl import store, tasks
+from ssmtl import distributed, store, tasks
 from ssmtl.encoders.cnn3d import CNN3D, FILTERS
 from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch, Shapes, Views
@@ -36,10 +36,19 @@ class Model(nn.Module):
         return features
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of every task, and their weighted sum as `total`."""
+        """The loss of every task, and their weighted sum as `total`.
+
+        Where several processes share the batch, each gets its part of the losses, and the sum
+        of the parts is the loss of the whole batch.
+        """
         views = {k: v for task in self.tasks.values() for k, v in task.views(batch).items()}
         features = self.features(views)
-        losses = {name: task.loss(features, batch) for name, task in self.tasks.items()}
+        counts = torch.stack([task.usable(batch).sum() for task in self.tasks.values()])
+        shares = counts / distributed.total(counts).clamp(min=1)
+        losses = {}
+        for (name, task), count, share in zip(self.tasks.items(), counts, shares, strict=True):
+            # The mean over no sample at all is not a number, but takes no part either.
+            losses[name] = torch.where(count > 0, task.loss(features, batch) * share, 0.0)
         total = sum(self.tasks[name].weight * loss for name, loss in losses.items())
         return {"total": total, **losses}
 

@@ -5,10 +5,13 @@ weights with the lowest validation loss kept [M]. Test labels are never seen her
 """
 
 import importlib.metadata
+import io
 import json
 import logging
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +19,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ssmtl import __version__, store
+from ssmtl import __version__, distributed, store
 from ssmtl import model as models
 from ssmtl.data import VALIDATION, Loader, Samples, draws, epoch_order, epoch_steps, split_clips
-from ssmtl.device import device, memory_errors, seed_everything
+from ssmtl.device import device, memory_errors, precision, seed_everything
 from ssmtl.errors import InputError
 from ssmtl.progress import progress
 
@@ -62,13 +65,15 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             model.parameters(), settings["learning_rate"], fused=loader.where.type == "cuda"
         )
+        self.precision = precision(loader.where, settings["precision"])
         self.total = total_steps(len(train), settings)
         self.per_epoch = epoch_steps(len(train), settings["batch"])
         self.state = State()
 
     def losses(self, batch) -> dict[str, torch.Tensor]:
-        """Task losses of a batch, in bfloat16 where a GPU computes them."""
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.loader.where.type == "cuda"):
+        """Task losses of a batch; weights and losses are float32 whatever the precision."""
+        low = self.precision == torch.bfloat16
+        with torch.autocast(self.loader.where.type, torch.bfloat16, enabled=low):
             return self.model.losses(batch)
 
     def step(self, batch) -> None:
@@ -76,13 +81,15 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate(self.state.step, self.total, self.settings)
         losses = self.losses(batch)
-        values = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
+        *means, count = whole(losses, batch).tolist()
+        values = dict(zip(losses, means, strict=True))
         self.check_finite(values, "loss")
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
+        distributed.add_gradients(self.model.parameters())
         self.optimiser.step()
         self.state.step += 1
-        for name, value in {**values, "cubes": len(batch.cubes), "steps": 1}.items():
+        for name, value in {**values, "cubes": int(count), "steps": 1}.items():
             self.state.running[name] = self.state.running.get(name, 0) + value
 
     def check_finite(self, losses: dict[str, float], what: str) -> None:
@@ -99,11 +106,11 @@ class Trainer:
         """Losses on the held-out clips, always with the same views; keeps the best weights."""
         self.model.eval()
         numbers = self.draws(VALIDATION)
-        sums, count = {}, 0
+        names, sums, count = ["total", *self.model.tasks], 0, 0
         for batch in self.loader.batches([self.validation_rows], self.settings["batch"], numbers):
-            for name, value in self.losses(batch).items():
-                sums[name] = sums.get(name, 0) + value * len(batch.cubes)
-            count += len(batch.cubes)
+            values = whole(self.losses(batch), batch)
+            sums = sums + values[:-1] * values[-1]
+            count += int(values[-1])
         if count != len(self.validation_rows):
             raise RuntimeError(f"validated {count} of {len(self.validation_rows)} samples")
         self.model.train()
@@ -113,7 +120,7 @@ class Trainer:
         )
         taken = state.running.pop("steps")
         train = {name: value / taken for name, value in state.running.items()}
-        held = {name: float(value) / count for name, value in sums.items()}
+        held = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
         self.check_finite(held, "validation loss")
         for split, values in (("train", train), ("validation", held)):
             row = {"step": state.step, "cubes_seen": int(seen), "split": split}
@@ -130,7 +137,8 @@ class Trainer:
         )
 
     def draws(self, epoch: int) -> dict[str, torch.Tensor]:
-        return draws(len(self.loader.samples), self.seed, epoch, list(self.model.tasks))
+        names = [*self.model.tasks, "flip"]
+        return draws(len(self.loader.samples), self.seed, epoch, names)
 
     def remaining(self):
         """The batches from the current step to the end of the run."""
@@ -138,7 +146,10 @@ class Trainer:
             epoch, skip = divmod(self.state.step, self.per_epoch)
             pools = epoch_order(self.train_rows, self.seed, epoch)
             numbers = self.draws(epoch)
-            yield from self.loader.batches(pools, self.settings["batch"], numbers, skip)
+            for batch in self.loader.batches(pools, self.settings["batch"], numbers, skip):
+                if self.settings["flip"]:
+                    batch.mirrored = batch.draws["flip"] < 0.5
+                yield batch
 
     def fit(self, checkpoint: "Checkpoint") -> None:
         """Trains to the last step, validating and checkpointing on the way."""
@@ -146,15 +157,23 @@ class Trainer:
         saves = {*marks, *range(0, self.total, self.settings["checkpoint_steps"])}
         self.model.train()
         left = self.total - self.state.step
-        batches = progress(self.remaining(), "train", "step", left)
+        batches = self.remaining()
+        if distributed.is_first():
+            batches = progress(batches, "train", "step", left)
         for batch in batches:
             self.step(batch)
             if self.state.step in marks:
                 self.validate()
-            if self.state.step in saves:
+            if self.state.step in saves and distributed.is_first():
                 checkpoint.save(self)
             if self.state.step == self.total:
                 break
+
+
+def whole(losses: dict[str, torch.Tensor], batch) -> torch.Tensor:
+    """The losses of a batch over all processes, and its number of samples: (losses + 1,)."""
+    parts = torch.stack(list(losses.values())).detach()
+    return distributed.total(torch.cat((parts, parts.new_tensor([len(batch.cubes)]))))
 
 
 class Checkpoint:
@@ -179,10 +198,13 @@ class Checkpoint:
 
     def restore(self, trainer: Trainer) -> None:
         """Puts a matching state back; a foreign or damaged one is passed over with a line."""
-        if not self.path.exists():
+        # One process reads for all: the others may be on machines that do not see the file.
+        state = distributed.from_first(lambda: self.path.exists() and self.path.read_bytes())
+        if not state:
             return
         try:
-            saved = torch.load(self.path, map_location=trainer.loader.where, weights_only=True)
+            where = trainer.loader.where
+            saved = torch.load(io.BytesIO(state), map_location=where, weights_only=True)
         except Exception as error:
             log.warning("%s: unreadable (%s), training starts anew", self.path, error)
             return
@@ -227,17 +249,19 @@ def train_model(
 ) -> None:
     """Writes model.safetensors, model.json and history.csv into a folder.
 
-    `state` is a folder for the resumable state, removed when the run is complete.
+    `state` is a folder for the resumable state, removed when the run is complete. The first of
+    several processes writes.
     """
     seed_everything(seed)
-    where = device()
-    with Samples(cubes, teachers) as samples, store.locked(state):
+    with distributed.session(), Samples(cubes, teachers) as samples, locked(state):
+        where = device()
         train, validation = split_clips(samples, settings["validation"], seed)
         spec = specification(samples, settings)
         mark = store.digest(spec, settings, samples.digest, seed, code)
-        if finished(output, mark):
+        if distributed.from_first(lambda: finished(output, mark)):
             log.info("%s: trained already", output)
-            shutil.rmtree(state)
+            if distributed.is_first():
+                shutil.rmtree(state)
             return
         checkpoint = Checkpoint(state / "state.pt", mark)
         model = models.build(spec).to(where)
@@ -249,6 +273,8 @@ def train_model(
             trainer = Trainer(model, Loader(samples, where), train, validation, settings, seed)
             checkpoint.restore(trainer)
             trainer.fit(checkpoint)
+        if not distributed.is_first():
+            return
         result = trainer.state
         model.load_state_dict(result.best)
         history = pd.DataFrame(result.history)
@@ -272,6 +298,14 @@ def train_model(
         }
         models.save(output, model.cpu(), card)
         shutil.rmtree(state)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for all processes that train together."""
+    with store.locked(folder) if distributed.is_first() else nullcontext():
+        distributed.wait()
+        yield
 
 
 def finished(output: Path, mark: str) -> bool:

@@ -19,9 +19,10 @@ ABOUT = About(
 def list_clips(root: Path) -> list[Clip]:
     """The clips of `root`; its `labels.csv`, if there is one, labels the test clips."""
     root = Path(root)
-    if not (root / "train").is_dir():
+    # A released model needs no training footage.
+    if not (root / "train").is_dir() and not (root / "test").is_dir():
         raise InputError(
-            f"{root}: no folder 'train' here; put normal footage into train/ and footage to judge "
+            f"{root}: no folders 'train' and 'test' here; put normal footage into train/ and footage to judge "
             "into test/, each clip a video file or a folder of images"
         )
     labels = first_existing(root / "labels.csv")

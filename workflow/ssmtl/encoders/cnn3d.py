@@ -6,7 +6,8 @@ and the maximum over all time follows the last pool. That lets one encoder take 
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from ssmtl.distributed import batch_norm
 
 # Convolutions before each pool, and their filters.
 FILTERS = {
@@ -34,7 +35,7 @@ class LengthNorm(nn.BatchNorm3d):
     def forward(self, x: Tensor) -> Tensor:
         row = self.lengths.index(x.shape[2])
         mean, variance = self.running_mean[row], self.running_var[row]
-        return F.batch_norm(
+        return batch_norm(
             x, mean, variance, self.weight, self.bias, self.training, self.momentum, self.eps
         )
 

@@ -5,11 +5,13 @@ A new task is a new file in this folder with one subclass of `Task`, and its nam
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ssmtl.distributed import BatchNorm2d
 
 Views = dict[str, Callable[[], Tensor]]
 
@@ -33,13 +35,15 @@ class Batch:
 
     cubes uint8 (B, L, S, S, 3) RGB; valid int64 (B, 2), the part [start, stop) of the L frames
     that exists; draws: per task float64 (B,), uniform in [0, 1), a function of seed, epoch and
-    sample only; targets: the teachers' outputs, float32 (B, ...).
+    sample only; targets: the teachers' outputs, float32 (B, ...); mirrored bool (B,): cubes that
+    `frames` mirrors left to right.
     """
 
     cubes: Tensor
     valid: Tensor
     draws: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] = field(default_factory=dict)
+    mirrored: Tensor | None = None
 
     @property
     def middle(self) -> int:
@@ -51,8 +55,15 @@ class Batch:
             index = index.expand(len(self.cubes), -1)
         rows = torch.arange(len(self.cubes), device=self.cubes.device)[:, None]
         picked = self.cubes[rows, index.to(self.cubes.device)]  # (B, T, S, S, 3)
+        if self.mirrored is not None:
+            picked[self.mirrored] = picked[self.mirrored].flip(3)
         # The strides of this permutation are torch's channels-last format: nothing is copied.
         return picked.permute(0, 4, 1, 2, 3).float().div_(255)
+
+    def as_seen(self) -> Tensor:
+        """The middle crop, never mirrored, as the teachers saw it: float (B, 3, 1, S, S)."""
+        seen = replace(self, mirrored=None)
+        return seen.frames(torch.tensor([self.middle]))
 
     def consecutive(self, radius: int) -> Tensor:
         """The gapless cube, float (B, 3, 2 * radius + 1, S, S)."""
@@ -76,8 +87,15 @@ class Task(nn.Module):
         """Names and makers of the training views, each float (B, 3, T, S, S) in [0, 1]."""
         raise NotImplementedError
 
+    def usable(self, batch: Batch) -> Tensor:
+        """Which samples the loss is a mean over, bool (B,)."""
+        return torch.ones(len(batch.cubes), dtype=torch.bool, device=batch.cubes.device)
+
     def loss(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
-        """The mean loss of a batch, from the features (B, C, side, side) of its views."""
+        """The mean loss of the usable samples, from the features (B, C, side, side) of their views.
+
+        Without any such sample it may be anything.
+        """
         raise NotImplementedError
 
     def test_views(self, batch: Batch) -> Views:
@@ -96,7 +114,7 @@ def classifier(channels: int, side: int, outputs: int) -> nn.Sequential:
     """
     return nn.Sequential(
         nn.Conv2d(channels, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
+        BatchNorm2d(32),
         nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
         nn.Flatten(),
@@ -116,10 +134,6 @@ class TwoViews(Task):
     def alter(self, batch: Batch) -> Tensor:
         """The altered cube, float (B, 3, T, S, S)."""
         raise NotImplementedError
-
-    def usable(self, batch: Batch) -> Tensor:
-        """Which samples have an altered view, bool (B,)."""
-        return torch.ones(len(batch.cubes), dtype=torch.bool, device=batch.cubes.device)
 
     def views(self, batch: Batch) -> Views:
         return {**self.test_views(batch), self.altered: lambda: self.alter(batch)}

@@ -33,7 +33,7 @@ class Distillation(Task):
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
 
     def views(self, batch: Batch) -> Views:
-        return {"middle": lambda: batch.frames(torch.tensor([batch.middle]))}
+        return {"middle": batch.as_seen}
 
     test_views = views
 

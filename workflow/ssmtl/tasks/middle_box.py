@@ -6,6 +6,7 @@ L1 loss [M]; the score is the mean absolute error [P].
 import torch
 from torch import Tensor, nn
 
+from ssmtl.distributed import BatchNorm2d
 from ssmtl.tasks.base import Batch, Shapes, Task, Views
 
 
@@ -19,9 +20,11 @@ class MiddleBox(Task):
         for stage in range(shapes.pools):
             last = stage == shapes.pools - 1
             layers.append(nn.Upsample(scale_factor=2))
-            layers.append(nn.Conv2d(shapes.channels, 3 if last else shapes.channels, 3, padding=1))
+            # A bias before batch norm has no effect, and its gradient is nothing but rounding.
+            filters = 3 if last else shapes.channels
+            layers.append(nn.Conv2d(shapes.channels, filters, 3, padding=1, bias=last))
             if not last:
-                layers += [nn.BatchNorm2d(shapes.channels), nn.ReLU(inplace=True)]
+                layers += [BatchNorm2d(shapes.channels), nn.ReLU(inplace=True)]
         self.head = nn.Sequential(*layers)
 
     def views(self, batch: Batch) -> Views:

@@ -1,0 +1,67 @@
+"""A released model: made from a run, taken in place of training."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+RELEASE = "results/toy/release/tiny/seed0"
+FOLDER = "workflow/models/toy-tiny"
+METRICS = "results/taken/models/tiny/seed0/metrics.json"
+
+
+@pytest.fixture(scope="module")
+def released(finished, tmp_path_factory):
+    """The toy project with its model released, and a data set of its test clips alone."""
+    project = finished.copied(tmp_path_factory.mktemp("released") / "project")
+    project.build(f"{RELEASE}/README.md")
+    shutil.move(project.path(RELEASE), project.path(FOLDER))
+    shutil.copytree(project.path("data/toy/test"), project.path("data/taken/test"))
+    shutil.copy(project.path("data/toy/labels.csv"), project.path("data/taken/labels.csv"))
+    toy = yaml.safe_load(project.path("config.yaml").read_text())["datasets"]["toy"]
+    project.change(toy | {"released": {"tiny": FOLDER}}, "datasets", "taken")
+    return project
+
+
+def test_it_scores_as_the_run_it_was_made_from(released, tmp_path):
+    project = released.copied(tmp_path / "project")
+    project.build("results/taken/report.html")
+    taken, trained = json.loads(project.path(METRICS).read_text()), project.metrics()
+    assert taken["scores"] == trained["scores"]
+    assert taken["clips"] == trained["clips"]
+    assert not project.path("results/taken/data/train").exists()
+    assert not project.planned("results/taken/report.html")
+
+
+def test_its_card_says_what_it_is(released):
+    card = released.path(f"{FOLDER}/README.md").read_text()
+    metrics = released.metrics()["scores"]["zero"]["combined"]
+    assert f"| combined | zero | {100 * metrics['micro']:.1f} |" in card
+    assert f"snakemake --cores all {RELEASE}/README.md" in card
+    assert "cubes_seen: 64" in card and str(released.folder) not in card
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("model.safetensors", "does not fit model.json"),
+        ("calibration.h5", "calibration.h5"),
+        ("model.json", "not the card of a released model"),
+    ],
+)
+def test_a_damaged_one_is_refused(released, tmp_path, name, text):
+    project = released.copied(tmp_path / "project")
+    path = project.path(f"{FOLDER}/{name}")
+    path.write_bytes(path.read_bytes()[:100])
+    done = project.snakemake(METRICS)
+    assert done.returncode != 0 and text in done.stdout
+    assert not project.path(METRICS).exists()
+
+
+def test_all_models_of_its_data_set_must_be_released(released, tmp_path):
+    project = released.copied(tmp_path / "project")
+    project.change({}, "models", "paper")
+    project.change(["tiny", "paper"], "datasets", "taken", "models")
+    done = project.snakemake("--dry-run", METRICS)
+    assert "datasets.taken.models names 'paper', which has no folder" in done.stdout
