@@ -250,6 +250,11 @@ def configured_point(wildcards):
 
 def ablation_files(stage, file, name):
     """One file per run of a data set's ablation, from where the stage's output lies."""
+    if dataset(name)["released"]:
+        raise WorkflowError(
+            f"config: datasets.{name} takes released models, whose variants cannot be trained; "
+            "ask for the ablation of the data set that they were trained on"
+        )
     models = dict.fromkeys(row["model"] for row in settings_tree.ablation(config, name))
     return [
         f"{RUN_FOLDER}/{file}".format(
@@ -262,8 +267,18 @@ def ablation_files(stage, file, name):
 
 def released_files(wildcards):
     """The files of the released model that is taken for a run."""
-    folder = dataset(wildcards.dataset)["released"][wildcards.model]
-    return [f"{folder}/{name}" for name in RELEASED_FILES]
+    return [f"{released_folder(wildcards)}/{name}" for name in RELEASED_FILES]
+
+
+def released_folder(wildcards):
+    folders = dataset(wildcards.dataset)["released"]
+    if wildcards.model not in folders:
+        raise WorkflowError(
+            f"config: datasets.{wildcards.dataset} takes released models "
+            f"({', '.join(folders)}), and '{wildcards.model}' is none of them; ask for it on the "
+            "data set that it can be trained on"
+        )
+    return folders[wildcards.model]
 
 
 def run_folders(name):
@@ -289,6 +304,13 @@ def run_config(wildcards):
     return json.dumps({stage: settings(stage, wildcards) for stage in stages}, sort_keys=True)
 
 
+def shown_notes(wildcards):
+    """The data set's notes and what others follow from, JSON."""
+    teachers = {"resnet": settings("teachers", wildcards)["resnet"]}
+    notes = dataset(wildcards.dataset)["notes"]
+    return json.dumps({"notes": notes, "teachers": teachers}, sort_keys=True)
+
+
 def shown_config(wildcards):
     """The settings that the report shows, JSON: the data set's entry and every stage's."""
     name, data = wildcards.dataset, dataset(wildcards.dataset)
@@ -297,7 +319,11 @@ def shown_config(wildcards):
         "dataset": {k: v for k, v in data.items() if k not in (*stages, "ablation", "sensitivity")},
         **{stage: settings_tree.settings(config, stage, name) for stage in stages[:4]},
         "models": {
-            model: {s: settings_tree.settings(config, s, name, model) for s in stages[4:]}
+            # How a released model was trained stands in its card.
+            model: {
+                s: settings_tree.settings(config, s, name, model)
+                for s in stages[5 if data["released"] else 4 :]
+            }
             for model in data["models"]
         },
         "notes": data["notes"],

@@ -15,10 +15,10 @@ rule take:
         "../envs/ssmtl.yaml"
     params:
         folder=RUN_FOLDER,
-        released=lambda w: dataset(w.dataset)["released"][w.model],
-        code=code("release"),
+        released=released_folder,
     shell:
-        "python -m ssmtl take {params.folder} --released {params.released} 2>&1 | tee {log}"
+        "python -m ssmtl take {params.folder} --released {params.released}"
+        " --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule release:

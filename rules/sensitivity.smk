@@ -42,8 +42,8 @@ rule sensitivity_page:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        notes=lambda w: json.dumps(dataset(w.dataset)["notes"]),
+        about=shown_notes,
         code=code("sensitivity_page"),
     shell:
         "python -m ssmtl sensitivity-page {output} --dataset {wildcards.dataset} --tables {input}"
-        " --notes {params.notes:q} 2>&1 | tee {log}"
+        " --about {params.about:q} 2>&1 | tee {log}"

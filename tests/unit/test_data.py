@@ -66,6 +66,16 @@ def test_streaming_gives_the_batches_that_memory_gives(samples, monkeypatch, poo
         assert torch.equal(a.targets["class_probs"], b.targets["class_probs"])
 
 
+@pytest.mark.parametrize("size", [7, 8, 255, 4096])
+@pytest.mark.parametrize("rows", [1, 90, 4096, 4100, 8200])
+def test_all_epochs_have_the_same_number_of_batches(rows, size):
+    for number in range(4):
+        pools = data.epoch_order(np.arange(rows), 0, number)
+        assert sorted(np.concatenate(pools)) == list(range(rows))
+        batches = sum(data.steps(len(pool), size) for pool in pools)
+        assert batches == data.epoch_steps(rows, size)
+
+
 def test_an_epoch_sees_every_sample_once_with_its_own_targets(samples):
     batches = epoch(samples, 0.5)
     assert sorted(n for batch in batches for n in which(batch)) == list(range(90))

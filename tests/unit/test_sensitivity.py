@@ -14,6 +14,7 @@ from ssmtl.reporting.sensitivity import factor_tables, read_sweeps, write_page
 FRAMES, WIDTH, HEIGHT, RADIUS = 40, 64, 48, 2
 LABELS = {"01": "10-25:running", "02": "normal", "03": "20-39:falling", "04": ""}
 TASKS = ["arrow_of_time", "middle_box"]
+MADE_WITH = {"distillation_reduction": "mean"}
 CONFIGURED = {"fusion": "fisher", "cell": 4, "filter_size": 3, "sigma": 2, "border": "replicate"}
 GRID = {
     "fusion": ["mean", "ecdf"],
@@ -37,13 +38,16 @@ def made(tmp_path_factory):
     manifest.reindex(columns=COLUMNS, fill_value="").to_csv(folder / "manifest.csv", index=False)
     levels = np.linspace(0, 1, scoring.QUANTILES)
     calibration = {"arrow_of_time": levels**3, "middle_box": levels / 2}
-    with store.create(folder / "calibration.h5", "calibration") as file:
+    with store.create(folder / "calibration.h5", "calibration", MADE_WITH) as file:
         for name, values in calibration.items():
             file[name] = values
     frame = np.repeat(np.arange(RADIUS, FRAMES - RADIUS), 2)
     for shard, clips in enumerate((("01", "03"), ("02", "04"))):
         with store.create(
-            folder / f"{shard}.h5", "scores", columns=json.dumps([*TASKS, "combined", "speed"])
+            folder / f"{shard}.h5",
+            "scores",
+            MADE_WITH,
+            columns=json.dumps([*TASKS, "combined", "speed"]),
         ) as file:
             for clip in clips:
                 group = file.create_group(clip)
@@ -138,7 +142,7 @@ def test_the_page_holds_every_seed_and_factor(made, table, tmp_path):
     worse = table.assign(micro=table["micro"] - 0.02)
     worse.to_csv(paths[1], index=False)
     page, combined = tmp_path / "sensitivity.html", tmp_path / "sensitivity.csv"
-    write_page(page, combined, dataset="made", tables=paths, notes=["made <only>"])
+    write_page(page, combined, dataset="made", tables=paths, about={"notes": ["made <only>"]})
     assert len(pd.read_csv(combined)) == 2 * len(table)
     html = page.read_text()
     for text in ("made &lt;only&gt;", "one factor at a time", "picked by test labels", "72 points"):

@@ -47,7 +47,7 @@ def test_its_card_says_what_it_is(released):
     [
         ("model.safetensors", "does not fit model.json"),
         ("calibration.h5", "calibration.h5"),
-        ("model.json", "not the card of a released model"),
+        ("model.json", "not the card of"),
     ],
 )
 def test_a_damaged_one_is_refused(released, tmp_path, name, text):
@@ -57,6 +57,19 @@ def test_a_damaged_one_is_refused(released, tmp_path, name, text):
     done = project.snakemake(METRICS)
     assert done.returncode != 0 and text in done.stdout
     assert not project.path(METRICS).exists()
+
+
+def test_another_seed_is_refused(released, tmp_path):
+    project = released.copied(tmp_path / "project")
+    done = project.snakemake(METRICS.replace("seed0", "seed7"))
+    assert done.returncode != 0 and "trained with seed 0, not 7" in done.stdout
+
+
+def test_its_calibration_is_of_its_own_kind_of_score(released, tmp_path):
+    project = released.copied(tmp_path / "project")
+    project.change("sum", "datasets", "taken", "score", "distillation_reduction")
+    done = project.snakemake(METRICS)
+    assert done.returncode != 0 and "made with score.distillation_reduction mean" in done.stdout
 
 
 def test_all_models_of_its_data_set_must_be_released(released, tmp_path):

@@ -12,13 +12,13 @@ import pandas as pd
 from ssmtl import model as models
 from ssmtl import store
 from ssmtl.errors import InputError
+from ssmtl.metrics.auc import FRAME_METRICS
 from ssmtl.reporting.ablation import ablation_figure, ablation_page
 from ssmtl.reporting.plots import save
 from ssmtl.reporting.report import read_json
 
 log = logging.getLogger(__name__)
 
-FRAME_METRICS = ("micro", "macro_padded", "macro_strict")
 OTHER_METRICS = ("rbdc", "tbdc", "pixel_auc")  # where a data set has what they need
 METRICS = (*FRAME_METRICS, *OTHER_METRICS)
 
@@ -52,6 +52,11 @@ def read_runs(metrics: list[Path], cards: list[Path]) -> dict[str, list[dict]]:
     that the run scored with. Raises InputError for a run without labels.
     """
     runs: dict[str, list[dict]] = {}
+    if len(metrics) != len(cards):
+        raise InputError(
+            f"ablation: {len(metrics)} files of metrics and {len(cards)} cards; give one of each "
+            "for every run, in the same order"
+        )
     for path, card_path in zip(metrics, cards, strict=True):
         found, card = read_json(path), read_json(card_path)
         if not found["labelled"]:

@@ -246,7 +246,7 @@ def release(a) -> None:
 def take(a) -> None:
     from ssmtl.release import take
 
-    take(a.output, released=a.released)
+    take(a.output, released=a.released, seed=a.seed)
 
 
 def calibrate(a) -> None:
@@ -344,13 +344,14 @@ def sensitivity(a) -> None:
 def sensitivity_page(a) -> None:
     from ssmtl.reporting.sensitivity import write_page
 
-    write_page(a.page, a.combined, dataset=a.dataset, tables=a.tables, notes=a.notes)
+    write_page(a.page, a.combined, dataset=a.dataset, tables=a.tables, about=a.about)
 
 
 def show(a) -> None:
     from ssmtl.evaluation import borders_text, metrics_text
+    from ssmtl.reporting.report import read_json
 
-    runs = [json.loads(path.read_text()) for path in a.metrics]
+    runs = [read_json(path) for path in a.metrics]
     if a.borders:
         print(borders_text(runs))
         return
@@ -482,6 +483,7 @@ def commands() -> argparse.ArgumentParser:
         take,
         output=output("folder of the run"),
         released=file("folder of the released model"),
+        seed={"type": int, "default": 0, "help": "seed of the run"},
     )
     c.add(
         "calibrate",
@@ -576,7 +578,7 @@ def commands() -> argparse.ArgumentParser:
         combined=output("CSV to write, all tables in one"),
         dataset={"required": True, "help": "name of the data set"},
         tables=files("CSVs of `ssmtl sensitivity`, in folders models/{model}/seed{seed}"),
-        notes={"type": json.loads, "default": [], "help": "sentences to show, JSON"},
+        about={"type": json.loads, "default": {}, "help": "notes to show and teachers, JSON"},
     )
     c.add(
         "show",

@@ -85,12 +85,18 @@ def stage_code(stage: str, settings: dict) -> str:
     without = ("score",) if stage == "train" else ()
     code = code_digest(MODULES[stage], *tasks, *detectors, without=without)
     if stage in PAGES:
-        templates = sorted((ROOT / "reporting").glob("*.j2"))
+        templates = (ROOT / "reporting" / name for name in PAGES[stage])
         code += hashlib.sha256(b"".join(path.read_bytes() for path in templates)).hexdigest()[:8]
     return code
 
 
-PAGES = ("report", "ablation", "sensitivity_page")
+# The templates, which no import shows, of the stages that fill some.
+PAGES = {
+    "report": ("template.html.j2", "style.css.j2"),
+    "ablation": ("ablation.html.j2", "style.css.j2"),
+    "sensitivity_page": ("sensitivity.html.j2", "style.css.j2"),
+    "release": ("model_card.md.j2",),
+}
 
 MODULES = {
     "scenes": "ssmtl.datasets.demo",

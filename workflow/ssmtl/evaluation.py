@@ -20,11 +20,8 @@ from ssmtl.progress import progress
 log = logging.getLogger(__name__)
 
 BORDERS = ("zero", "replicate")
-FRAME_LEVEL = {
-    "micro": "micro",
-    "macro_padded": "macro (padded)",
-    "macro_strict": "macro (strict)",
-}
+TITLES = ("micro", "macro (padded)", "macro (strict)")
+FRAME_LEVEL = dict(zip(auc.FRAME_METRICS, TITLES, strict=True))
 
 
 def clip_scores(
@@ -97,11 +94,7 @@ def score_table(tables: list[pd.DataFrame], columns: list[str], sigma: float) ->
         result[border] = {}
         for column in columns:
             scores = [smooth(table[column].to_numpy(), sigma, border) for table in tables]
-            result[border][column] = {
-                "micro": auc.micro(labels, scores),
-                "macro_padded": auc.macro_padded(labels, scores),
-                "macro_strict": auc.macro_strict(labels, scores),
-            }
+            result[border][column] = auc.frame_metrics(labels, scores)
     return result
 
 
@@ -207,12 +200,12 @@ def metrics_text(metrics: dict) -> str:
     if not metrics["labelled"]:
         return f"{metrics['frames']} frames scored; no labels, so no AUC"
     shown = dict(FRAME_LEVEL)
-    shown |= {"rbdc": "RBDC", "tbdc": "TBDC"} if metrics["regions"] else {}
-    shown |= {"pixel_auc": "pixel AUC"} if metrics["pixel_auc"] else {}
+    shown |= {"rbdc": "RBDC", "tbdc": "TBDC"} if metrics.get("regions") else {}
+    shown |= {"pixel_auc": "pixel AUC"} if metrics.get("pixel_auc") else {}
     lines = [f"{'AUC, %':<22}" + "".join(f"{name:>{width(name)}}" for name in shown.values())]
     for column, frame_level in metrics["scores"][metrics["border"]].items():
-        values = frame_level | metrics["regions"].get(column, {})
-        values["pixel_auc"] = metrics["pixel_auc"].get(column)
+        values = frame_level | metrics.get("regions", {}).get(column, {})
+        values["pixel_auc"] = metrics.get("pixel_auc", {}).get(column)
         label = "box-speed baseline" if column == "speed" else column
         lines.append(f"{label:<22}" + cells(values, shown))
     return "\n".join(lines)
@@ -222,8 +215,11 @@ def borders_text(runs: list[dict]) -> str:
     """The combined score of several runs under both border rules, in per cent."""
     lines = [f"{'AUC, %':<40}" + "".join(f"{n:>{width(n)}}" for n in FRAME_LEVEL.values())]
     for metrics in runs:
-        for border in BORDERS if metrics["labelled"] else ():
-            name = f"{metrics['model']}, seed {metrics['seed']}, border {border}"
+        run = f"{metrics['model']}, seed {metrics['seed']}"
+        if not metrics["labelled"]:
+            lines.append(f"{run}: {metrics_text(metrics)}")
+        for border in metrics["scores"]:
+            name = f"{run}, border {border}"
             usual = " (its own)" if border == metrics["border"] else ""
             row = cells(metrics["scores"][border]["combined"], FRAME_LEVEL)
             lines.append(f"{name + usual:<40}" + row)

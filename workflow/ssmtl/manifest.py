@@ -55,8 +55,10 @@ def build_manifest(
     warning only.
     """
     module = datasets.reader(reader)
-    clips = without(list_clips(module, root, options), exclude, dataset)
-    clips = [clip for clip in clips if clip.split in splits]
+    clips = [clip for clip in list_clips(module, root, options) if clip.split in splits]
+    left_out = [split for split in SPLITS if split not in splits]
+    exclude = [name for name in exclude if name.split("/")[0] not in left_out]
+    clips = without(clips, exclude, dataset)
     check_names(clips, root, splits)
     if part:
         split, shard = part

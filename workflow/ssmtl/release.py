@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ssmtl import datasets, store
 from ssmtl import model as models
 from ssmtl.errors import InputError
-from ssmtl.evaluation import BORDERS
+from ssmtl.reporting.report import notes_of, read_json
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,13 @@ def check(folder: Path) -> dict:
     return card
 
 
-def take(output: Path, *, released: Path) -> None:
-    """Copies a released model's files into a run's folder."""
+def take(output: Path, *, released: Path, seed: int) -> None:
+    """Copies a released model's files into the folder of the run of its seed."""
     card = check(released)
+    if card["seed"] != seed:
+        raise InputError(
+            f"{released}: trained with seed {card['seed']}, not {seed}; ask for that seed"
+        )
     for name in FILES:
         with store.replacing(output / name) as path:
             shutil.copyfile(released / name, path)
@@ -60,7 +64,7 @@ def released_seed(folder: Path) -> int:
     path = folder / "model.json"
     try:
         return int(json.loads(path.read_text())["seed"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the card of a released model ({error!r})") from error
 
 
@@ -76,7 +80,7 @@ def release(
     for name in FILES:
         with store.replacing(output / name) as path:
             shutil.copyfile(run / name, path)
-    found = json.loads(metrics.read_text())
+    found = read_json(metrics)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -88,9 +92,9 @@ def release(
     text = environment.get_template("model_card.md.j2").render(
         card=card,
         metrics=found,
-        borders=BORDERS,
         about=datasets.reader(reader).ABOUT,
-        settings=yaml.safe_dump(config, sort_keys=False).rstrip(),
+        notes=notes_of(config),
+        settings=yaml.safe_dump(config | {"train": card["settings"]}, sort_keys=False).rstrip(),
         command=command,
         megabytes=size / 1e6,
     )

@@ -7,9 +7,10 @@ split [D], so that tasks of different spread weigh the same.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 
@@ -173,10 +174,26 @@ def calibrate(
         with memory_errors("calibrate", "lower score.batch, or free the GPU"):
             found = clip_scores(model, iter(chosen), radius, settings["batch"], where)
             scores = concatenated([scores for _, scores in found], list(model.tasks))
+        about = objects_settings(samples.pairs[0])
     levels = np.linspace(0, 1, QUANTILES)
-    with store.create(output, "calibration", settings) as file:
+    with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
         for name, values in scores.items():
             file[name] = np.quantile(values, levels) if len(values) else levels
+
+
+# What decides how an object looks to the model and its teacher, by stage.
+OBJECTS = {
+    "cubes": ("size", "radius", "scale"),
+    "teachers": ("backend", "image_size", "context"),
+}
+
+
+def objects_settings(pair: tuple[h5py.Group, h5py.Group]) -> dict:
+    """Those settings of a clip's cubes and teachers, by stage."""
+    return {
+        stage: {key: store.settings_of(group.file)[key] for key in keys}
+        for (stage, keys), group in zip(OBJECTS.items(), pair, strict=True)
+    }
 
 
 def model_settings(settings: dict) -> dict:
@@ -202,7 +219,10 @@ def score_objects(
             model_settings(settings),
             where,
         )
-        quantiles = read_calibration(calibration) if settings["fusion"] != "mean" else None
+        quantiles = None
+        if calibration is not None:
+            quantiles = read_calibration(calibration, settings, model.tasks)
+            check_objects(calibration, objects_settings((crops, teacher)))
         columns = [*model.tasks, "combined", "speed"]
         pairs = ((crops[clip], matching(teacher, clip, crops[clip])) for clip in crops)
         with (
@@ -227,6 +247,34 @@ def score_objects(
                     group.attrs[name] = cube.attrs[name]
 
 
-def read_calibration(path: Path) -> dict[str, np.ndarray]:
+def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[str, np.ndarray]:
+    """Ascending quantiles (Q,) per task; InputError where they are not of these tasks' scores.
+
+    settings: those of the scores, with `distillation_reduction`.
+    """
     with store.read(path, "calibration") as file:
+        found, wanted = store.settings_of(file), "distillation_reduction"
+        if set(file) != set(tasks):
+            raise InputError(
+                f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
+                f"{', '.join(sorted(tasks))}; calibrate with the same model"
+            )
+        if found[wanted] != settings[wanted]:
+            raise InputError(
+                f"{path}: made with score.{wanted} {found[wanted]}, the scores with "
+                f"{settings[wanted]}; calibrate again, or score with that setting"
+            )
         return {name: file[name][:] for name in file}
+
+
+def check_objects(calibration: Path, found: dict) -> None:
+    """InputError where a calibration's objects were cropped or looked at in another way."""
+    with store.read(calibration, "calibration") as file:
+        expected = json.loads(file.attrs["objects"])
+    for stage, values in expected.items():
+        for key, value in values.items():
+            if found[stage][key] != value:
+                raise InputError(
+                    f"{calibration}: made with {stage}.{key} {value}, these objects with "
+                    f"{found[stage][key]}; use the setting that the model was trained with"
+                )

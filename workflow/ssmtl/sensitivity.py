@@ -26,7 +26,7 @@ from ssmtl.scoring import combine, read_calibration
 log = logging.getLogger(__name__)
 
 FACTORS = ("fusion", "cell", "filter_size", "sigma", "border")
-METRICS = ("micro", "macro_padded", "macro_strict")
+METRICS = auc.FRAME_METRICS
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def measure(clips: list[Clip], scores: list[np.ndarray], sigma: float, border: s
     """Micro and both macro AUCs of frame scores (T,) per clip after smoothing."""
     labels = [clip.label for clip in clips]
     smoothed = [smooth(values, sigma, border) for values in scores]
-    return {name: getattr(auc, name)(labels, smoothed) for name in METRICS}
+    return auc.frame_metrics(labels, smoothed)
 
 
 def sweep(
@@ -151,10 +151,14 @@ def write_sensitivity(
     settings: dict,
 ) -> None:
     """Writes the sweep of one model, CSV; `configured` has a value for every factor."""
+    if set(configured) != set(FACTORS):
+        raise InputError(f"sensitivity: --configured must name {', '.join(FACTORS)}")
     clips = read_clips(manifest, scores)
+    with store.read(scores[0], "scores") as file:
+        made_with = store.settings_of(file)
     table = sweep(
         clips,
-        read_calibration(calibration),
+        read_calibration(calibration, made_with, clips[0].tasks),
         settings=settings,
         configured=configured,
         radius=radius,

@@ -21,7 +21,16 @@ import torch
 
 from ssmtl import __version__, distributed, store
 from ssmtl import model as models
-from ssmtl.data import VALIDATION, Loader, Samples, draws, epoch_order, epoch_steps, split_clips
+from ssmtl.data import (
+    POOL,
+    VALIDATION,
+    Loader,
+    Samples,
+    draws,
+    epoch_order,
+    epoch_steps,
+    split_clips,
+)
 from ssmtl.device import device, memory_errors, precision, seed_everything
 from ssmtl.errors import InputError
 from ssmtl.progress import progress
@@ -65,14 +74,13 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             model.parameters(), settings["learning_rate"], fused=loader.where.type == "cuda"
         )
-        self.precision = precision(loader.where, settings["precision"])
         self.total = total_steps(len(train), settings)
         self.per_epoch = epoch_steps(len(train), settings["batch"])
         self.state = State()
 
     def losses(self, batch) -> dict[str, torch.Tensor]:
         """Task losses of a batch; weights and losses are float32 whatever the precision."""
-        low = self.precision == torch.bfloat16
+        low = self.settings["precision"] == "bfloat16"
         with torch.autocast(self.loader.where.type, torch.bfloat16, enabled=low):
             return self.model.losses(batch)
 
@@ -107,7 +115,8 @@ class Trainer:
         self.model.eval()
         numbers = self.draws(VALIDATION)
         names, sums, count = ["total", *self.model.tasks], 0, 0
-        for batch in self.loader.batches([self.validation_rows], self.settings["batch"], numbers):
+        pools = np.split(self.validation_rows, range(POOL, len(self.validation_rows), POOL))
+        for batch in self.loader.batches(pools, self.settings["batch"], numbers):
             values = whole(self.losses(batch), batch)
             sums = sums + values[:-1] * values[-1]
             count += int(values[-1])
@@ -255,6 +264,7 @@ def train_model(
     seed_everything(seed)
     with distributed.session(), Samples(cubes, teachers) as samples, locked(state):
         where = device()
+        settings = settings | {"precision": precision(where, settings["precision"])}
         train, validation = split_clips(samples, settings["validation"], seed)
         spec = specification(samples, settings)
         mark = store.digest(spec, settings, samples.digest, seed, code)

@@ -38,14 +38,17 @@ ABOUT = About(
 )
 
 
+LAYOUTS = (("training_videos", "testing_videos"), ("training/frames", "testing/frames"))
+
+
 def list_clips(root: Path) -> list[Clip]:
     """The clips in or below `root`; test clips take the first kind of labels that is there."""
-    # `ground_truth_demo` has a folder `testing_videos` too, so the training videos are the mark.
-    for train, test in (
-        ("training_videos", "testing_videos"),
-        ("training/frames", "testing/frames"),
-    ):
-        base = find_folder(root, lambda folder, train=train: (folder / train).is_dir())
+    for train, test in LAYOUTS:
+        # `ground_truth_demo` has a folder `testing_videos` too, so the training videos are the
+        # mark; a released model needs none of them.
+        base = find_folder(root, lambda folder, train=train: (folder / train).is_dir()) or (
+            find_folder(root, lambda folder, test=test: is_footage(folder, test))
+        )
         if base is not None:
             masks, tables = mask_files(root), label_tables(base)
             return clips_in(base / train, "train") + [
@@ -58,6 +61,11 @@ def list_clips(root: Path) -> list[Clip]:
                 for clip in clips_in(base / test, "test")
             ]
     raise ABOUT.not_found(root, "training_videos and training/frames")
+
+
+def is_footage(folder: Path, test: str) -> bool:
+    """Whether a folder has test clips, and is not the ground truth's."""
+    return (folder / test).is_dir() and not (folder / "testing_label_mask").is_dir()
 
 
 def mask_files(root: Path) -> dict[int, str]:

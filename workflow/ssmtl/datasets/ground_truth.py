@@ -111,6 +111,8 @@ def read_masks(path: Path, frames: int, shape: tuple[int, int]) -> Iterator[np.n
         count, masks = len(files), (decode_image(f.read_bytes(), str(f)).any(2) for f in files)
     elif path.suffix == ".npy":
         masks = loaded(path, np.load, mmap_mode="r", allow_pickle=False)
+        if masks.ndim != 3:
+            raise InputError(f"{path}: an array of shape {masks.shape}, not (T, H, W); {AGAIN}")
         count = len(masks)
     else:
         masks = cells(path)

@@ -19,7 +19,10 @@ ABOUT = About(
 
 def list_clips(root: Path) -> list[Clip]:
     """The clips in or below `root`: training videos (or frames), test frames (or videos)."""
-    base = find_folder(root, lambda folder: bool(clips_of(folder, "training", "train")))
+    # A released model needs no training clips.
+    base = find_folder(root, lambda folder: bool(clips_of(folder, "training", "train"))) or (
+        find_folder(root, lambda folder: bool(clips_of(folder, "testing", "test")))
+    )
     if base is None:
         raise ABOUT.not_found(root, "training/videos and testing/frames")
     frames = base / "testing" / "test_frame_mask"

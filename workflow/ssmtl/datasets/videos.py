@@ -22,8 +22,8 @@ def list_clips(root: Path) -> list[Clip]:
     # A released model needs no training footage.
     if not (root / "train").is_dir() and not (root / "test").is_dir():
         raise InputError(
-            f"{root}: no folders 'train' and 'test' here; put normal footage into train/ and footage to judge "
-            "into test/, each clip a video file or a folder of images"
+            f"{root}: no folders 'train' and 'test' here; put normal footage into train/ and "
+            "footage to judge into test/, each clip a video file or a folder of images"
         )
     labels = first_existing(root / "labels.csv")
     test = [

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+FRAME_METRICS = ("micro", "macro_padded", "macro_strict")
+
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     """Area under the ROC curve of bool labels (N,) and scores (N,); None for a single class."""
@@ -35,3 +37,9 @@ def macro_strict(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | 
     values = [auc(*clip) for clip in zip(labels, scores, strict=True)]
     values = [value for value in values if value is not None]
     return float(np.mean(values)) if values else None
+
+
+def frame_metrics(labels: list[np.ndarray], scores: list[np.ndarray]) -> dict[str, float | None]:
+    """All of FRAME_METRICS, of bool labels (T,) and scores (T,) per clip."""
+    found = (micro(labels, scores), macro_padded(labels, scores), macro_strict(labels, scores))
+    return dict(zip(FRAME_METRICS, found, strict=True))

@@ -120,7 +120,7 @@ def model_view(number: int, model: str, sweep: pd.DataFrame) -> dict:
 
 
 def write_page(
-    page: Path, combined: Path, *, dataset: str, tables: list[Path], notes: list[str]
+    page: Path, combined: Path, *, dataset: str, tables: list[Path], about: dict
 ) -> None:
     """Writes the page of a data set, HTML, and all sweeps in one CSV.
 
@@ -136,7 +136,7 @@ def write_page(
         dataset=dataset,
         models=models,
         metric_names=[NAMES[metric] for metric in METRICS],
-        notes=notes_of({"notes": notes}),
+        notes=notes_of(about),
     )
     with store.replacing(combined) as path:
         sweeps.to_csv(path, index=False, float_format="%.6f")
