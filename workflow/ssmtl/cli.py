@@ -508,7 +508,7 @@ def commands() -> argparse.ArgumentParser:
     )
     c.add(
         "evaluate",
-        "Frame scores, Gaussian smoothing and AUC.",
+        "Frame scores, Gaussian smoothing, and AUC, RBDC and TBDC where there is ground truth.",
         evaluate,
         "evaluate",
         output=output("metrics.json"),

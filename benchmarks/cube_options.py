@@ -1,0 +1,101 @@
+"""What the constants of cubes, distillation and its score do, on the demo's development set.
+
+    snakemake --cores all results/demo_dev/report.html
+    python benchmarks/cube_options.py
+
+Makes cubes, teachers, model and scores again from the frames and detections that are there, with
+one setting changed at a time, and prints the AUC of the combined score: mean and standard
+deviation over the seeds. Each setting starts at the stage that it belongs to; what comes before it
+is taken from the unchanged run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ssmtl import config
+
+ROOT = Path(__file__).parents[1]
+DATASET, MODEL = "demo_dev", "best"
+STAGES = ("cubes", "teachers", "train", "score", "evaluate")
+OPTIONS = {
+    "as configured": {},
+    "gaps up to 2": {"cubes": {"max_gap": 2}},
+    "gaps up to 6": {"cubes": {"max_gap": 6}},
+    "t = 2": {"cubes": {"radius": 2}},
+    "boxes enlarged 1.25": {"cubes": {"scale": 1.25}},
+    "boxes inside others dropped": {"cubes": {"nested": 0.8}},
+    "distillation weight 0.1": {"train": {"distillation_weight": 0.1}},
+    "distillation weight 2": {"train": {"distillation_weight": 2}},
+    "distillation score: sum": {"score": {"distillation_reduction": "sum"}},
+}
+
+
+def ssmtl(*words: object) -> None:
+    command = [sys.executable, "-m", "ssmtl", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+
+
+def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dict:
+    """The metrics of one option and seed; `base` has the unchanged stages' files."""
+    tree = yaml.safe_load((ROOT / "config.yaml").read_text())
+    settings = {s: config.settings(tree, s, DATASET, MODEL) | changes.get(s, {}) for s in STAGES}
+    settings["train"] = settings["train"] | {"cubes_seen": objects}
+    flags = {s: config.flags(values).split() for s, values in settings.items()}
+    first = min((STAGES.index(stage) for stage in changes), default=0)
+    place = [folder if i >= first else base for i in range(len(STAGES))]
+    data = ROOT / "results" / DATASET / "data"
+    files = {}
+    for split in ("train", "test"):
+        here = data / split / "0"
+        cubes, teachers = place[0] / f"{split}_cubes.h5", place[1] / f"{split}_teachers.h5"
+        source = ("--frames", here / "frames.h5", "--detections", here / "detections.h5")
+        if not cubes.exists():
+            ssmtl("cubes", cubes, *source, "--split", split, *flags["cubes"])
+        if not teachers.exists():
+            more = ("--cubes", cubes, "--split", split)
+            ssmtl("teachers", teachers, *source, *more, *flags["teachers"])
+        files[split] = ("--cubes", cubes, "--teachers", teachers)
+    trained, scored = place[2] / f"seed{seed}", folder / f"seed{seed}"
+    if not (trained / "model.safetensors").exists():
+        ssmtl("train", trained, *files["train"], "--seed", seed, *flags["train"])
+    model = ("--model", trained / "model.safetensors")
+    ssmtl("calibrate", scored / "calibration.h5", *model, *files["train"], *flags["score"])
+    known = ("--calibration", scored / "calibration.h5")
+    ssmtl("score", scored / "scores.h5", *model, *known, *files["test"], *flags["score"])
+    manifest = ROOT / "results" / DATASET / "manifest.csv"
+    more = ("--manifest", manifest, "--scores", scored / "scores.h5", "--dataset", DATASET)
+    more += ("--radius", settings["cubes"]["radius"])
+    ssmtl("evaluate", scored / "metrics.json", scored / "frames.csv", *more, *flags["evaluate"])
+    metrics = json.loads((scored / "metrics.json").read_text())
+    return metrics["scores"][metrics["border"]]["combined"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "results" / "cube_options")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--objects", type=int, default=3200, help="seen by each model")
+    arguments = parser.parse_args()
+    print(f"{'AUC, %':<30}{'micro':>14}{'macro (padded)':>18}", flush=True)
+    base = arguments.folder / "base"
+    for number, (name, changes) in enumerate(OPTIONS.items()):
+        folder = arguments.folder / f"option{number}" if changes else base
+        found = [run(folder, base, changes, s, arguments.objects) for s in arguments.seeds]
+        texts = []
+        for metric in ("micro", "macro_padded"):
+            values = 100 * np.array([row[metric] for row in found])
+            spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
+            texts.append(f"{values.mean():.1f}{spread}")
+        print(f"{name:<30}{texts[0]:>14}{texts[1]:>18}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
