@@ -219,12 +219,12 @@ def score_objects(
             model_settings(settings),
             where,
         )
+        pairs = [(crops[clip], matching(teacher, clip, crops[clip])) for clip in crops]
         quantiles = None
         if calibration is not None:
             quantiles = read_calibration(calibration, settings, model.tasks)
             check_objects(calibration, objects_settings((crops, teacher)))
         columns = [*model.tasks, "combined", "speed"]
-        pairs = ((crops[clip], matching(teacher, clip, crops[clip])) for clip in crops)
         with (
             store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
             memory_errors("score", "lower score.batch, or free the GPU"),
