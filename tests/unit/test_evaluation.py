@@ -197,3 +197,19 @@ def test_the_printed_table_has_what_there_is(made):
         edit(made, clip, tracks="")
     first, *rows = evaluation.metrics_text(run(made)).splitlines()
     assert "RBDC" not in first and first.endswith("pixel AUC")
+
+
+def test_both_borders_of_several_runs_with_mean_and_deviation():
+    def run(model, seed, micro):
+        row = {"micro": micro, "macro_padded": micro, "macro_strict": None}
+        scores = {"zero": {"combined": row}, "replicate": {"combined": row}}
+        about = {"model": model, "seed": seed, "border": "zero", "labelled": True}
+        return about | {"scores": scores}
+
+    runs = [run("a", 0, 0.9), run("a", 1, 0.94), run("b", 0, 0.5)]
+    lines = evaluation.borders_text(runs).splitlines()
+    assert len(lines) == 1 + 2 * len(runs) + 4
+    found = {line[:40].strip(): line[40:].split() for line in lines[1:]}
+    assert found["a, seed 1, border zero (its own)"] == ["94.0", "94.0", "-"]
+    assert found["a, 2 seeds, mean, border replicate"] == ["92.0", "92.0", "-"]
+    assert found["a, 2 seeds, deviation, border zero"] == ["2.8", "2.8", "-"]

@@ -212,7 +212,10 @@ def metrics_text(metrics: dict) -> str:
 
 
 def borders_text(runs: list[dict]) -> str:
-    """The combined score of several runs under both border rules, in per cent."""
+    """The combined score of several runs under both border rules, in per cent.
+
+    Then, for every model with several runs, their mean and standard deviation (n - 1).
+    """
     lines = [f"{'AUC, %':<40}" + "".join(f"{n:>{width(n)}}" for n in FRAME_LEVEL.values())]
     for metrics in runs:
         run = f"{metrics['model']}, seed {metrics['seed']}"
@@ -223,12 +226,19 @@ def borders_text(runs: list[dict]) -> str:
             usual = " (its own)" if border == metrics["border"] else ""
             row = cells(metrics["scores"][border]["combined"], FRAME_LEVEL)
             lines.append(f"{name + usual:<40}" + row)
+    for model in dict.fromkeys(metrics["model"] for metrics in runs):
+        several = [m["scores"] for m in runs if m["model"] == model and m["labelled"]]
+        for border in several[0] if len(several) > 1 else ():
+            of_border = pd.DataFrame([scores[border]["combined"] for scores in several])
+            for what, values in (("mean", of_border.mean()), ("deviation", of_border.std())):
+                name = f"{model}, {len(several)} seeds, {what}, border {border}"
+                lines.append(f"{name:<40}" + cells(values, FRAME_LEVEL))
     return "\n".join(lines)
 
 
 def cells(values: dict, shown: dict[str, str]) -> str:
     """Values in per cent, each as wide as its heading."""
-    texts = ("-" if values[key] is None else f"{100 * values[key]:.1f}" for key in shown)
+    texts = ("-" if pd.isna(values[key]) else f"{100 * values[key]:.1f}" for key in shown)
     return "".join(
         f"{text:>{width(name)}}" for text, name in zip(texts, shown.values(), strict=True)
     )

@@ -9,18 +9,16 @@ import shutil
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ssmtl import datasets, store
 from ssmtl import model as models
 from ssmtl.errors import InputError
-from ssmtl.reporting.report import notes_of, read_json
+from ssmtl.reporting.report import environment, notes_of, read_json
 
 log = logging.getLogger(__name__)
 
 FILES = ("model.safetensors", "model.json", "calibration.h5", "history.csv")
 CARD = "README.md"
-TEMPLATES = Path(__file__).parent / "reporting"
 
 
 def check(folder: Path) -> dict:
@@ -76,27 +74,19 @@ def release(
     config: what the run was made with, by stage, shown in the card; command: what makes it again.
     """
     card = check(run)
-    size = (run / "model.safetensors").stat().st_size
-    for name in FILES:
-        with store.replacing(output / name) as path:
-            shutil.copyfile(run / name, path)
     found = read_json(metrics)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
-    text = environment.get_template("model_card.md.j2").render(
+    markdown = environment().overlay(autoescape=False, keep_trailing_newline=True)
+    text = markdown.get_template("model_card.md.j2").render(
         card=card,
         metrics=found,
         about=datasets.reader(reader).ABOUT,
         notes=notes_of(config),
         settings=yaml.safe_dump(config | {"train": card["settings"]}, sort_keys=False).rstrip(),
         command=command,
-        megabytes=size / 1e6,
+        megabytes=(run / "model.safetensors").stat().st_size / 1e6,
     )
+    for name in FILES:
+        with store.replacing(output / name) as path:
+            shutil.copyfile(run / name, path)
     with store.replacing(output / CARD) as path:
         path.write_text(text)
