@@ -11,10 +11,13 @@ is taken from the unchanged run.
 
 import argparse
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import yaml
 
@@ -30,6 +33,22 @@ OPTIONS = {
     "t = 2": {"cubes": {"radius": 2}},
     "boxes enlarged 1.25": {"cubes": {"scale": 1.25}},
     "boxes inside others dropped": {"cubes": {"nested": 0.8}},
+    "crops of 48 x 48": {"cubes": {"size": 48}},
+    "classes: this detector, enlarged crop": {
+        "teachers": {
+            "backend": "ultralytics",
+            "weights": "workflow/models/demo-detector.pt",
+            "image_size": 128,
+        },
+    },
+    "classes: YOLOv3-tiny, enlarged crop": {
+        "teachers": {
+            "weights": "data/weights/yolov3-tiny.weights",
+            "cfg": "workflow/models/yolov3-tiny.cfg",
+            "names": "workflow/models/coco.names",
+            "image_size": 128,
+        },
+    },
     "distillation weight 0.1": {"train": {"distillation_weight": 0.1}},
     "distillation weight 2": {"train": {"distillation_weight": 2}},
     "distillation score: sum": {"score": {"distillation_reduction": "sum"}},
@@ -43,6 +62,16 @@ def ssmtl(*words: object) -> None:
         sys.exit(done.stderr)
 
 
+def without_classes(detections: Path, copy: Path) -> Path:
+    """A copy of the detections that says nothing of classes, as imported boxes are."""
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(detections, copy)
+        with h5py.File(copy, "r+") as file:
+            file.attrs["classes"] = "[]"
+    return copy
+
+
 def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dict:
     """The metrics of one option and seed; `base` has the unchanged stages' files."""
     tree = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -52,11 +81,15 @@ def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dic
     first = min((STAGES.index(stage) for stage in changes), default=0)
     place = [folder if i >= first else base for i in range(len(STAGES))]
     data = ROOT / "results" / DATASET / "data"
+    bare = "weights" in changes.get("teachers", {})
     files = {}
     for split in ("train", "test"):
         here = data / split / "0"
+        detections = here / "detections.h5"
+        if bare:
+            detections = without_classes(detections, folder / f"{split}_detections.h5")
         cubes, teachers = place[0] / f"{split}_cubes.h5", place[1] / f"{split}_teachers.h5"
-        source = ("--frames", here / "frames.h5", "--detections", here / "detections.h5")
+        source = ("--frames", here / "frames.h5", "--detections", detections)
         if not cubes.exists():
             ssmtl("cubes", cubes, *source, "--split", split, *flags["cubes"])
         if not teachers.exists():
@@ -83,18 +116,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "results" / "cube_options")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--objects", type=int, default=3200, help="seen by each model")
+    parser.add_argument("--options", nargs="+", default=list(OPTIONS), choices=list(OPTIONS))
     arguments = parser.parse_args()
-    print(f"{'AUC, %':<30}{'micro':>14}{'macro (padded)':>18}", flush=True)
+    print(f"{'AUC, %':<40}{'micro':>14}{'macro (padded)':>18}", flush=True)
     base = arguments.folder / "base"
-    for number, (name, changes) in enumerate(OPTIONS.items()):
-        folder = arguments.folder / f"option{number}" if changes else base
+    for name in arguments.options:
+        changes = OPTIONS[name]
+        folder = arguments.folder / re.sub(r"\W+", "_", name) if changes else base
         found = [run(folder, base, changes, s, arguments.objects) for s in arguments.seeds]
         texts = []
         for metric in ("micro", "macro_padded"):
             values = 100 * np.array([row[metric] for row in found])
             spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
             texts.append(f"{values.mean():.1f}{spread}")
-        print(f"{name:<30}{texts[0]:>14}{texts[1]:>18}", flush=True)
+        print(f"{name:<40}{texts[0]:>14}{texts[1]:>18}", flush=True)
 
 
 if __name__ == "__main__":
