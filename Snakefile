@@ -23,6 +23,9 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/ablation.smk"
 include: "rules/sensitivity.smk"
+include: "rules/images.smk"
+include: "rules/protocols.smk"
+include: "rules/image_models.smk"
 
 
 rule all:

@@ -99,14 +99,15 @@ def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dic
     trained, scored = place[2] / f"seed{seed}", folder / f"seed{seed}"
     if not (trained / "model.safetensors").exists():
         ssmtl("train", trained, *files["train"], "--seed", seed, *flags["train"])
-    model = ("--model", trained / "model.safetensors")
-    ssmtl("calibrate", scored / "calibration.h5", *model, *files["train"], *flags["score"])
-    known = ("--calibration", scored / "calibration.h5")
-    ssmtl("score", scored / "scores.h5", *model, *known, *files["test"], *flags["score"])
-    manifest = ROOT / "results" / DATASET / "manifest.csv"
-    more = ("--manifest", manifest, "--scores", scored / "scores.h5", "--dataset", DATASET)
-    more += ("--radius", settings["cubes"]["radius"])
-    ssmtl("evaluate", scored / "metrics.json", scored / "frames.csv", *more, *flags["evaluate"])
+    if not (scored / "metrics.json").exists():
+        model = ("--model", trained / "model.safetensors")
+        ssmtl("calibrate", scored / "calibration.h5", *model, *files["train"], *flags["score"])
+        known = ("--calibration", scored / "calibration.h5")
+        ssmtl("score", scored / "scores.h5", *model, *known, *files["test"], *flags["score"])
+        manifest = ROOT / "results" / DATASET / "manifest.csv"
+        more = ("--manifest", manifest, "--scores", scored / "scores.h5", "--dataset", DATASET)
+        more += ("--radius", settings["cubes"]["radius"])
+        ssmtl("evaluate", scored / "metrics.json", scored / "frames.csv", *more, *flags["evaluate"])
     metrics = json.loads((scored / "metrics.json").read_text())
     return metrics["scores"][metrics["border"]]["combined"]
 

@@ -1,5 +1,6 @@
 # Config validation, wildcard constraints, the GPU limit and what reruns a stage. No rules.
 import json
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ sys.path.insert(0, str(PACKAGE))
 
 from ssmtl import config as settings_tree
 from ssmtl import datasets as readers
+from ssmtl import image_readers
 from ssmtl import store
 from ssmtl.datasets.ground_truth import truth_digest
 from ssmtl.digest import code_digest, stage_code
@@ -43,11 +45,15 @@ wildcard_constraints:
     # A model, or a variant of it as the ablation makes them.
     model=f"(?:{'|'.join(config.get('models', {'paper': {}}))})" r"(?:\.[A-Za-z0-9_-]+)?",
     seed=r"\d+",
+    # An image data set, the one that its pictures come from, and the class trained on, or `all`.
+    imageset="|".join(config.get("image_datasets", {})) or "(?!)",
+    source="|".join(config.get("image_datasets", {})) or "(?!)",
+    normal="[A-Za-z0-9_.-]+",
 
 
-# One GPU job at a time on this machine unless the user allows more: gpu=1 in a rule alone does
-# not serialise local jobs. Profiles for clusters set their own limit.
-if "gpu" not in workflow.global_resources:
+# Where there is a GPU, one job at a time uses it unless the user allows more: gpu=1 in a rule alone
+# does not serialise local jobs. Profiles for clusters set their own limit.
+if "gpu" not in workflow.global_resources and list(Path("/dev").glob("nvidia[0-9]*")):
     workflow.register_resource("gpu", Resource("gpu", 1))
 
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.
@@ -65,7 +71,8 @@ def dataset(name):
 def settings(stage, wildcards):
     """A stage's settings for the wildcards of a job."""
     model = getattr(wildcards, "model", None)
-    return settings_tree.settings(config, stage, wildcards.dataset, model)
+    name = getattr(wildcards, "dataset", None) or wildcards.imageset
+    return settings_tree.settings(config, stage, name, model)
 
 
 def options(stage):
@@ -79,10 +86,54 @@ def code(stage):
     def digest(wildcards):
         values = settings(stage, wildcards) if stage in settings_tree.STAGES else {}
         if stage == "score":
-            values = values | {"tasks": settings("train", wildcards)["tasks"]}
+            trained = settings("train", wildcards)
+            values = values | {key: trained[key] for key in ("tasks", "encoder")}
         return stage_code(stage, values)
 
     return digest
+
+
+@cache
+def image_dataset(name):
+    return settings_tree.image_dataset(config, name)
+
+
+def read_images(function, name, *arguments):
+    """What a function of an image data set's reader returns."""
+    data = image_dataset(name)
+    try:
+        reader = image_readers.reader(data["reader"], data["options"])
+        return getattr(reader, function)(Path(data["path"]), *arguments, **data["options"])
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+@cache
+def image_classes(name, split="train"):
+    """The classes of an image data set's split, sorted."""
+    return read_images("classes", name, split)
+
+
+@cache
+def image_listing(name, split):
+    """What changes when a split's files change."""
+    return read_images("listing", name, split)
+
+
+def normal_classes(name):
+    """The classes that are the normal one in turn: those of the config, or all."""
+    chosen, known = image_dataset(name)["classes"], image_classes(name)
+    if len(tested := image_classes(name, "test")) < 2:
+        raise WorkflowError(
+            f"image data set {name}: one-vs-all needs test pictures of at least two classes, and "
+            f"there is {tested[0]} alone; add a folder with another one"
+        )
+    if unknown := [text for text in chosen if text not in known]:
+        raise WorkflowError(
+            f"config: image_datasets.{name}.classes names '{unknown[0]}', which cannot be trained "
+            f"on; there are {', '.join(known)}"
+        )
+    return chosen or known
 
 
 @cache
@@ -159,6 +210,22 @@ def truth(wildcards):
 
 def manifest_code(wildcards):
     return code_digest("ssmtl.manifest", f"ssmtl.datasets.{dataset(wildcards.dataset)['reader']}")
+
+
+def image_source(wildcards):
+    """The options of `ssmtl images` that say where the pictures come from."""
+    data = image_dataset(wildcards.source)
+    values = {
+        "reader": data["reader"],
+        "path": data["path"],
+        "options": json.dumps(data["options"], sort_keys=True),
+    }
+    return settings_tree.flags(values)
+
+
+def images_code(wildcards):
+    reader = image_dataset(wildcards.source)["reader"]
+    return code_digest("ssmtl.images", f"ssmtl.image_readers.{reader}")
 
 
 def reader_options(data):
@@ -331,3 +398,98 @@ def shown_config(wildcards):
     if "published" in data:
         shown["published"] = data["published"]
     return json.dumps(shown, sort_keys=True)
+
+
+def own_images(split):
+    """The file of an image data set's own pictures."""
+    return f"results/{{imageset}}/data/{{imageset}}/{split}/images.h5"
+
+
+def picture_options(stage):
+    """A params function: the stage's settings, and the class whose pictures are normal."""
+
+    def given(wildcards):
+        return f"{options(stage)(wildcards)} {normal_option(wildcards)}"
+
+    return given
+
+
+def image_calibration(wildcards):
+    """The calibration of a model of pictures, where its scores are combined by one."""
+    if settings("score", wildcards)["fusion"] == "mean":
+        return []
+    return f"{IMAGE_RUN}/calibration.h5".format(**wildcards)
+
+
+def normal_option(wildcards):
+    """The class whose pictures are normal, as a command-line option; all where it is `all`."""
+    return "" if wildcards.normal == "all" else f"--groups {shlex.quote(wildcards.normal)}"
+
+
+def protocol_normals(wildcards):
+    """What models of a protocol are trained on, one after the other."""
+    if wildcards.protocol == "out_of_distribution":
+        return ["all"]
+    if wildcards.protocol == "one_vs_all":
+        return normal_classes(wildcards.imageset)
+    if image_dataset(wildcards.imageset)["reader"] != "presentation_attack":
+        raise WorkflowError(
+            f"config: image_datasets.{wildcards.imageset} has no attacks; presentation_attack needs "
+            "the reader presentation_attack"
+        )
+    return image_classes(wildcards.imageset)
+
+
+def protocol_sources(wildcards):
+    """The data sets whose test pictures a protocol scores, the one trained on first."""
+    if wildcards.protocol != "out_of_distribution":
+        return [wildcards.imageset]
+    others = image_dataset(wildcards.imageset)["others"]
+    if not others:
+        raise WorkflowError(
+            f"config: image_datasets.{wildcards.imageset}.others is empty; name the data sets whose "
+            "pictures are anomalous"
+        )
+    return [wildcards.imageset, *others]
+
+
+def protocol_runs(wildcards):
+    """The folders of all trained runs of a protocol, those of the method first."""
+    data = image_dataset(wildcards.imageset)
+    return [
+        IMAGE_RUN.format(imageset=wildcards.imageset, normal=normal, model=model, seed=seed)
+        for model in data["models"]
+        for normal in protocol_normals(wildcards)
+        for seed in data["seeds"]
+    ]
+
+
+def protocol_scores(wildcards):
+    """The scores of all runs of a protocol and of the pixel baselines."""
+    folders = protocol_runs(wildcards) + [
+        f"results/{wildcards.imageset}/models/{normal}/pixel"
+        for normal in protocol_normals(wildcards)
+    ]
+    return [f"{f}/scores/{source}.h5" for f in folders for source in protocol_sources(wildcards)]
+
+
+def protocol_files(wildcards):
+    """What else a protocol reads of its runs."""
+    names = ["model.json", "history.csv"]
+    names += ["calibration.h5"] if wildcards.protocol == "presentation_attack" else []
+    return [f"{folder}/{name}" for folder in protocol_runs(wildcards) for name in names]
+
+
+def protocol_plan(wildcards):
+    """What the page of a protocol shows beside its figures, JSON."""
+    name, data = wildcards.imageset, image_dataset(wildcards.imageset)
+    shown = {
+        "dataset": {k: data[k] for k in ("reader", "path", "options")},
+        "images": settings_tree.settings(config, "images", name),
+        "models": {
+            model: {s: settings_tree.settings(config, s, name, model) for s in ("train", "score")}
+            for model in data["models"]
+        },
+    }
+    plan = {"references": data["models"][1:], "notes": data["notes"], "settings": shown}
+    return json.dumps(plan, sort_keys=True)

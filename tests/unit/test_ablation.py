@@ -22,6 +22,7 @@ TREE = {
 }
 SPEC = {
     "tasks": TASKS,
+    "encoder": "cnn3d",
     "depth": "shallow",
     "width": "narrow",
     "size": 16,

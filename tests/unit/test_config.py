@@ -18,7 +18,7 @@ def shipped():
     return yaml.safe_load(SHIPPED.read_text())
 
 
-@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity"])
+@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity", "images"])
 def test_every_key_of_a_stage_is_described_and_has_a_default_that_fits(stage):
     for name, key in config.keys(stage).items():
         assert key["description"].strip().endswith("."), f"{stage}.{name}"
@@ -31,7 +31,8 @@ def test_every_other_key_is_described_too():
     schema = config.schema()
     for name, key in schema["properties"].items():
         assert "description" in key or key == {"$ref": f"#/$defs/{name}"}
-    for part in (schema["$defs"]["dataset"], schema["properties"]["run"]):
+    sets = (schema["$defs"]["dataset"], schema["$defs"]["image_dataset"])
+    for part in (*sets, schema["properties"]["run"]):
         for name, key in part["properties"].items():
             assert "$ref" in key or key["description"], name
     assert set(config.STAGES) < set(schema["properties"])
@@ -79,6 +80,67 @@ def test_data_set_and_run_defaults():
         config.dataset(tree, "yours")
 
 
+IMAGES = {
+    "images": {"size": 48},
+    "models": {"a": {"train": {"batch": 2, "epochs": 2}}, "b": {}},
+    "datasets": {},
+    "image_datasets": {
+        "mine": {
+            "reader": "digits",
+            "models": ["a", "b"],
+            "images": {"size": 24},
+            "train": {"batch": 3},
+            "score": {"batch": 4},
+            "others": ["yours"],
+        },
+        "yours": {"reader": "image_folder", "path": "p", "models": ["b"]},
+    },
+}
+
+
+def test_image_data_sets_have_defaults_and_the_same_layers():
+    data = config.image_dataset(IMAGES, "yours")
+    assert data["path"] == "p" and data["seeds"] == [0] and data["classes"] == []
+    assert data["options"] == {} and data["others"] == [] and data["notes"] == []
+    assert config.image_dataset(IMAGES, "mine")["path"] == "data/mine"
+    plain = {"image_datasets": {"x": {"reader": "digits"}}}
+    assert config.image_dataset(plain, "x")["models"] == ["fine_grained", "shape", "rotation"]
+    assert config.settings(IMAGES, "images", "mine") == {"size": 24}
+    assert config.settings(IMAGES, "images", "yours") == {"size": 48}
+    assert config.settings(plain | {"datasets": {}}, "images", "x") == {"size": 32}
+    train = config.settings(IMAGES, "train", "mine", "a")
+    assert (train["batch"], train["epochs"]) == (3, 2)
+    assert config.settings(IMAGES, "score", "mine", "a")["batch"] == 4
+    with pytest.raises(InputError, match="no image data set 'his'; there are mine, yours"):
+        config.image_dataset(IMAGES, "his")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ["a", "huge"]}, "mine.models names 'huge', which is not under models (a, b)"),
+        ({"others": ["his"]}, "mine.others names 'his', which is not under image_datasets (mine, "),
+        ({"others": ["mine"]}, "mine.others names itself"),
+        ({"cubes": {"size": 8}}, "unknown key 'cubes' at image_datasets.mine"),
+        ({"images": {"size": 4}}, "image_datasets.mine.images.size: 4 is less than the minimum"),
+        ({"seeds": []}, "image_datasets.mine.seeds"),
+    ],
+)
+def test_mistakes_in_image_data_sets_are_named_in_one_line(change, message):
+    config.check(IMAGES | {"run": {"datasets": []}})
+    tree = copy.deepcopy(IMAGES)
+    tree["image_datasets"]["mine"] |= change
+    with pytest.raises(InputError) as error:
+        config.check(tree | {"run": {"datasets": []}})
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_image_data_set_may_not_have_the_name_of_another():
+    tree = IMAGES | {"datasets": {"mine": {"reader": "videos"}}, "models": {"paper": {}, "a": {}}}
+    with pytest.raises(InputError, match="mine has the name of one of datasets; rename one"):
+        config.check(tree | {"run": {"datasets": []}})
+
+
 def parsed(stage: str, text: str) -> dict:
     """A stage's settings as the command line understands them."""
     command = "score" if stage == "score" else stage
@@ -91,12 +153,13 @@ def parsed(stage: str, text: str) -> dict:
         "score": "out --model m --cubes c --teachers t",
         "evaluate": "out table --manifest m --scores s --dataset d",
         "sensitivity": "out --manifest m --scores s --calibration c --configured {}",
+        "images": "out --reader r --split test",
     }[stage]
     words = [command, *required.split(), *shlex.split(text)]
     return cli.settings_of(cli.commands().parse_args(words), stage)
 
 
-@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity"])
+@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity", "images"])
 def test_defaults_on_the_command_line(stage):
     plain, spelt_out = parsed(stage, ""), parsed(stage, config.flags(config.defaults(stage)))
     assert plain == config.defaults(stage)
@@ -109,6 +172,14 @@ def test_shipped_settings_survive_the_command_line(stage, shipped):
     config.check(shipped)
     for name, data in shipped["datasets"].items():
         for model in data.get("models", ["paper"]):
+            values = config.settings(shipped, stage, name, model)
+            assert parsed(stage, config.flags(values)) == values
+
+
+@pytest.mark.parametrize("stage", ["images", "train", "score"])
+def test_shipped_settings_of_pictures_survive_the_command_line(stage, shipped):
+    for name in shipped["image_datasets"]:
+        for model in config.image_dataset(shipped, name)["models"]:
             values = config.settings(shipped, stage, name, model)
             assert parsed(stage, config.flags(values)) == values
 
@@ -208,11 +279,13 @@ def test_one_seed_for_the_command_line_reaches_models_and_scenes():
             "a": {"reader": "demo", "options": {"seed": 0, "test_clips": 2}},
             "b": {"reader": "videos"},
         },
+        "image_datasets": {"c": {"reader": "digits", "seeds": [0, 1, 2]}},
     }
     found = config.seeded(shipped)
     assert found["run"] == {"datasets": ["a"], "seeds": [7]}
     assert found["datasets"]["a"]["options"] == {"seed": 7, "test_clips": 2}
     assert found["datasets"]["b"] == {"reader": "videos"}
+    assert found["image_datasets"]["c"]["seeds"] == [7]
     assert "seed" not in found
     assert shipped["datasets"]["a"]["options"]["seed"] == 0
 

@@ -133,8 +133,15 @@ def test_batch_norm_is_that_of_the_whole_batch(launch, tmp_path, dtype, slices, 
 
 
 def test_every_batch_norm_is_one_over_the_whole_batch():
-    spec = {"depth": "deep", "width": "narrow", "size": 32, "radius": 3, "max_gap": 4}
-    settings = {"distillation_weight": 0.5}
+    spec = {
+        "encoder": "cnn3d",
+        "depth": "deep",
+        "width": "narrow",
+        "size": 32,
+        "radius": 3,
+        "max_gap": 4,
+    }
+    settings = {"distillation_weight": 0.5, "jigsaw_permutations": 3, "jigsaw_margin": 0.2}
     model = models.build(
         spec | {"tasks": tasks.available(), "classes": ["a"], "settings": settings}
     )

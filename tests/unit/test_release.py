@@ -11,6 +11,7 @@ from ssmtl.errors import InputError
 
 SPEC = {
     "tasks": ["arrow_of_time", "middle_box"],
+    "encoder": "cnn3d",
     "depth": "shallow",
     "width": "narrow",
     "size": 16,

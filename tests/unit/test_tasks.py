@@ -20,6 +20,7 @@ REACH = RADIUS * GAP
 def spec(**changes):
     return {
         "tasks": NAMES,
+        "encoder": "cnn3d",
         "depth": "shallow",
         "width": "narrow",
         "size": SIZE,

@@ -101,6 +101,13 @@ def files(help: str, **more) -> dict:
     return {"type": Path, "required": True, "nargs": "+", "help": help} | more
 
 
+def names(help: str) -> dict:
+    return {"nargs": "+", "help": help}
+
+
+MAYBE = {"required": False, "nargs": "?"}
+OPTIONAL = {"required": False, "nargs": "*", "default": []}
+PROTOCOLS = ["one_vs_all", "out_of_distribution", "presentation_attack"]
 SPLIT = {"choices": ["train", "test"], "required": True, "help": "split of the data set"}
 
 
@@ -216,6 +223,19 @@ def teachers(a) -> None:
     )
 
 
+def images(a) -> None:
+    from ssmtl.images import make_images
+
+    make_images(
+        a.output,
+        reader=a.reader,
+        path=a.path,
+        options=a.options,
+        split=a.split,
+        settings=a.settings,
+    )
+
+
 def train(a) -> None:
     from ssmtl.training import train_model
 
@@ -227,6 +247,7 @@ def train(a) -> None:
         seed=a.seed,
         settings=a.settings,
         code=a.code,
+        groups=a.groups,
     )
 
 
@@ -252,7 +273,14 @@ def take(a) -> None:
 def calibrate(a) -> None:
     from ssmtl.scoring import calibrate
 
-    calibrate(a.output, weights=a.model, cubes=a.cubes, teachers=a.teachers, settings=a.settings)
+    calibrate(
+        a.output,
+        weights=a.model,
+        cubes=a.cubes,
+        teachers=a.teachers,
+        settings=a.settings,
+        groups=a.groups,
+    )
 
 
 def score(a) -> None:
@@ -345,6 +373,36 @@ def sensitivity_page(a) -> None:
     from ssmtl.reporting.sensitivity import write_page
 
     write_page(a.page, a.combined, dataset=a.dataset, tables=a.tables, about=a.about)
+
+
+def pixel_baseline(a) -> None:
+    from ssmtl.pixel_baselines import write_pixel_baselines
+
+    write_pixel_baselines(a.output, train=a.train, groups=a.groups, test=a.test)
+
+
+def protocol(a) -> None:
+    from ssmtl.reporting.protocol import write_protocol
+
+    write_protocol(
+        a.page,
+        a.summary,
+        a.runs,
+        a.figure,
+        protocol=a.protocol,
+        dataset=a.dataset,
+        plan=a.plan,
+        scores=a.scores,
+        images=a.images,
+    )
+    show_protocol(argparse.Namespace(summaries=[a.summary]))
+
+
+def show_protocol(a) -> None:
+    from ssmtl.protocols import read_summary, summary_text
+
+    for path in a.summaries:
+        print(summary_text(read_summary(path)))
 
 
 def show(a) -> None:
@@ -456,13 +514,25 @@ def commands() -> argparse.ArgumentParser:
         split=dict(SPLIT),
     )
     c.add(
+        "images",
+        "The pictures of an image data set at one size, as cubes of one frame.",
+        images,
+        "images",
+        output=output("images.h5"),
+        reader={"required": True, "help": "reader of the data set's layout"},
+        path={"type": Path, "default": Path("."), "help": "folder of the data set [.]"},
+        options={"type": json.loads, "default": {}, "help": "reader options, JSON"},
+        split=dict(SPLIT),
+    )
+    c.add(
         "train",
-        "Train all proxy tasks jointly on normal video.",
+        "Train all proxy tasks jointly on normal video or pictures.",
         train,
         "train",
         output=output("folder for model.safetensors, model.json and history.csv"),
-        cubes=files("cubes.h5 of the training shards"),
-        teachers=files("teachers.h5 of the same shards"),
+        cubes=files("cubes.h5 of the training shards, or images.h5"),
+        teachers=files("teachers.h5 of the same shards", **OPTIONAL),
+        groups=names("classes of pictures to learn [all]"),
         state=file("folder of the resumable state [OUTPUT/.state]", required=False),
         seed={"type": int, "default": 0, "help": "seed of weights, order and views"},
     )
@@ -487,24 +557,25 @@ def commands() -> argparse.ArgumentParser:
     )
     c.add(
         "calibrate",
-        "Distribution of normal scores on the held-out training clips.",
+        "Distribution of normal scores on the held-out training clips or pictures.",
         calibrate,
         "score",
         output=output("calibration.h5"),
         model=file("model.safetensors"),
-        cubes=files("cubes.h5 of the training shards"),
-        teachers=files("teachers.h5 of the same shards"),
+        cubes=files("cubes.h5 of the training shards, or images.h5"),
+        teachers=files("teachers.h5 of the same shards", **OPTIONAL),
+        groups=names("classes of pictures that were learnt [all]"),
     )
     c.add(
         "score",
-        "Anomaly scores of every object.",
+        "Anomaly scores of every object or picture.",
         score,
         "score",
         output=output("scores file (.h5)"),
         model=file("model.safetensors"),
-        calibration=file("calibration.h5, for --fusion ecdf and fisher", required=False),
-        cubes=file("cubes.h5"),
-        teachers=file("teachers.h5"),
+        calibration=file("calibration.h5, for --fusion ecdf and fisher", **MAYBE),
+        cubes=file("cubes.h5, or images.h5"),
+        teachers=file("teachers.h5 of the same shard", **MAYBE),
     )
     c.add(
         "evaluate",
@@ -579,6 +650,43 @@ def commands() -> argparse.ArgumentParser:
         dataset={"required": True, "help": "name of the data set"},
         tables=files("CSVs of `ssmtl sensitivity`, in folders models/{model}/seed{seed}"),
         about={"type": json.loads, "default": {}, "help": "notes to show and teachers, JSON"},
+    )
+    c.add(
+        "pixel-baseline",
+        "Anomaly scores of pictures by their pixels alone: PCA and the nearest training picture.",
+        pixel_baseline,
+        output=output("scores file (.h5)"),
+        train=file("images.h5 of the training split"),
+        groups=names("classes of training pictures that are normal [all]"),
+        test=file("images.h5 of the pictures to score"),
+    )
+    c.add(
+        "protocol",
+        "Measure a protocol of the image system: page, tables and figure.",
+        protocol,
+        page=output("page to write (.html)"),
+        summary=output("CSV to write, one row per case and score"),
+        runs=output("CSV to write, one row per case, score and seed"),
+        figure=output("figure to write (.svg)"),
+        protocol={"choices": PROTOCOLS, "required": True, "help": "protocol"},
+        dataset={"required": True, "help": "name of the data set"},
+        plan={"type": json.loads, "required": True, "help": "references, notes, settings, JSON"},
+        images=files("images.h5 of the test pictures, data/{data set}/test/images.h5"),
+        scores=files(
+            "scores, {normal}/{model}/seed{seed}/scores/{data set}.h5 of the method first, and "
+            "{normal}/pixel/scores/{data set}.h5"
+        ),
+    )
+    c.add(
+        "show-protocol",
+        "Print the tables of a protocol.",
+        show_protocol,
+        summaries={
+            "positional": True,
+            "type": Path,
+            "nargs": "+",
+            "help": "CSVs of `ssmtl protocol`, such as one_vs_all.csv",
+        },
     )
     c.add(
         "show",

@@ -77,6 +77,26 @@ def check(config: dict) -> None:
             )
     for name in config["datasets"]:
         check_ablation(config, name)
+    for name in config.get("image_datasets", {}):
+        check_image_dataset(config, name)
+
+
+def check_image_dataset(config: dict, name: str) -> None:
+    """InputError for a name that a data set of video has, or that is not there."""
+    place = f"config: image_datasets.{name}"
+    if name in config["datasets"]:
+        raise InputError(f"{place} has the name of one of datasets; rename one of the two")
+    data = image_dataset(config, name)
+    known = {"models": config.get("models", {"paper": {}}), "others": config["image_datasets"]}
+    for key, names in known.items():
+        if unknown := [text for text in data[key] if text not in names]:
+            section = "image_datasets" if key == "others" else key
+            raise InputError(
+                f"{place}.{key} names '{unknown[0]}', which is not under {section} "
+                f"({', '.join(names)})"
+            )
+    if name in data["others"]:
+        raise InputError(f"{place}.others names itself; its pictures are the normal ones")
 
 
 def check_ablation(config: dict, dataset: str) -> None:
@@ -106,6 +126,8 @@ def seeded(config: dict) -> dict:
     for data in config["datasets"].values():
         if data["reader"] == "demo":
             data["options"]["seed"] = seed
+    for data in config.get("image_datasets", {}).values():
+        data["seeds"] = [seed]
     return config
 
 
@@ -133,7 +155,8 @@ def settings(
     if base:
         layers.append(config.get("models", {}).get(base, {}).get(stage, {}))
     if dataset is not None:
-        layers.append(config["datasets"][dataset].get(stage, {}))
+        sets = config["datasets"] | config.get("image_datasets", {})
+        layers.append(sets[dataset].get(stage, {}))
     if name:
         layers += variant_of(config, dataset, base, name).layers(stage)
     merged = defaults(stage)
@@ -264,6 +287,16 @@ def dataset(config: dict, name: str) -> dict:
     filled |= {"path": f"data/{name}"} | config["datasets"][name]
     filled["shards"] = {"train": 1, "test": 1} | filled["shards"]
     return filled
+
+
+def image_dataset(config: dict, name: str) -> dict:
+    """An image data set's entry with its defaults."""
+    known = config.get("image_datasets", {})
+    if name not in known:
+        raise InputError(f"config: no image data set '{name}'; there are {', '.join(known)}")
+    properties = schema()["$defs"]["image_dataset"]["properties"]
+    filled = {k: copy.deepcopy(v["default"]) for k, v in properties.items() if "default" in v}
+    return filled | {"path": f"data/{name}"} | known[name]
 
 
 def run(config: dict) -> dict:

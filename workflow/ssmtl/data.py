@@ -33,45 +33,57 @@ VALIDATION = 2**31  # an epoch number that training never reaches
 class Samples:
     """Rows of all clips in `cubes.h5` files and the teachers' rows beside them.
 
-    Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip, by its
-    place in `clips`.
+    Or the pictures of all classes in files of pictures, which are cubes of one frame and have no
+    teachers. Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip,
+    by its place in `clips`; groups: the clips or classes to take, all where not given.
     """
 
-    def __init__(self, cubes: list[Path], teachers: list[Path]):
+    def __init__(
+        self, cubes: list[Path], teachers: list[Path] = (), groups: list[str] | None = None
+    ):
         self.stack = ExitStack()
         self.clips: list[str] = []
         self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
         counts, valid, targets, digests = [], [], [], []
-        self.classes: list[str] | None = None
-        if len(cubes) != len(teachers):
+        self.classes: list[str] | None = None if teachers else []
+        if teachers and len(cubes) != len(teachers):
             raise InputError(
                 f"{len(cubes)} files of cubes and {len(teachers)} of teachers; give one of each "
                 "for every shard, in the same order"
             )
-        for cube_path, teacher_path in zip(cubes, teachers, strict=True):
-            cube_file = self.stack.enter_context(store.read(cube_path, "cubes"))
-            teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
+        kind = "cubes" if teachers else "images"
+        self.pictures = kind == "images"
+        for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
+            cube_file = self.stack.enter_context(store.read(cube_path, kind))
             self.settings = store.settings_of(cube_file)
-            classes = json.loads(teacher_file.attrs["classes"])
-            self.classes = classes if self.classes is None else self.classes
-            if classes != self.classes:
-                raise InputError(
-                    f"{teacher_path}: {len(classes)} classes, not the {len(self.classes)} of "
-                    f"{teachers[0]}; make all shards with one detector"
-                )
-            for clip, group in cube_file.items():
+            teacher_file = None
+            if teacher_path is not None:
+                teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
+                classes = json.loads(teacher_file.attrs["classes"])
+                self.classes = classes if self.classes is None else self.classes
+                if classes != self.classes:
+                    raise InputError(
+                        f"{teacher_path}: {len(classes)} classes, not the {len(self.classes)} of "
+                        f"{teachers[0]}; make all shards with one detector"
+                    )
+            for clip in chosen(cube_file, groups):
+                group = cube_file[clip]
                 teacher = matching(teacher_file, clip, group)
                 self.clips.append(clip)
                 self.pairs.append((group, teacher))
                 counts.append(len(group["frame"]))
                 valid.append(group["valid"][:])
-                targets.append({name: teacher[name][:] for name in teacher})
-                digests.append(group.attrs["digest"] + teacher.attrs["digest"])
+                targets.append({name: teacher[name][:] for name in teacher or ()})
+                digests.append(group.attrs["digest"] + (teacher.attrs["digest"] if teacher else ""))
         self.offsets = np.cumsum([0, *counts])
         if not self.offsets[-1]:
             raise InputError(
-                f"{', '.join(map(str, cubes)) or 'no cubes'}: no training object at all; lower "
-                "detect.confidence, switch off the box filters or add clips"
+                f"{', '.join(map(str, cubes)) or 'no cubes'}: no training object at all; "
+                + (
+                    "add pictures"
+                    if self.pictures
+                    else "lower detect.confidence, switch off the box filters or add clips"
+                )
             )
         self.clip = np.repeat(np.arange(len(counts)), counts)
         self.valid = torch.from_numpy(np.concatenate(valid).astype(np.int64))
@@ -105,14 +117,44 @@ class Samples:
         return torch.from_numpy(out)
 
 
-def matching(teachers: h5py.File, clip: str, cubes: h5py.Group) -> h5py.Group:
-    """The teachers' rows of a clip; InputError where they were made from other cubes."""
+def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:
+    """The groups of a file that are asked for, all by default; InputError for one it lacks."""
+    for name in groups or ():
+        if name not in file:
+            raise InputError(
+                f"{file.filename}: has no '{name}'; there are {', '.join(file) or 'none at all'}"
+            )
+    return list(file) if groups is None else groups
+
+
+def matching(teachers: h5py.File | None, clip: str, cubes: h5py.Group) -> h5py.Group | None:
+    """The teachers' rows of a clip, None for pictures; InputError where they have other cubes."""
+    if teachers is None:
+        return None
     if clip not in teachers or teachers[clip].attrs["cubes"] != cubes.attrs["digest"]:
         raise InputError(
             f"{teachers.filename}: clip {clip} does not belong to {cubes.file.filename}; "
             "delete it and run the teachers stage again"
         )
     return teachers[clip]
+
+
+def held_out(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,): whole clips, or single pictures."""
+    return (split_pictures if samples.pictures else split_clips)(samples, share, seed)
+
+
+def split_pictures(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,), by a seeded choice among all."""
+    if len(samples) < 2:
+        raise InputError(
+            f"{samples.pairs[0][0].file.filename}: one picture only in "
+            f"{', '.join(samples.clips)}; training and validation need one each"
+        )
+    count = min(len(samples) - 1, max(1, round(share * len(samples))))
+    held = np.random.default_rng([seed, 15]).choice(len(samples), count, replace=False)
+    mask = np.isin(np.arange(len(samples)), held)
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
 def split_clips(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

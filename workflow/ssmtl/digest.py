@@ -78,12 +78,13 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
 
 
 def stage_code(stage: str, settings: dict) -> str:
-    """The digest of a stage's code, with the detector and the tasks that its settings name."""
-    tasks = tuple(f"ssmtl.tasks.{name}" for name in settings.get("tasks", ()))
-    backend = settings.get("backend")
-    detectors = (f"ssmtl.detection.{backend}",) if backend else ()
+    """The digest of a stage's code, with what its settings name: detector, encoder and tasks."""
+    named = [f"ssmtl.tasks.{name}" for name in settings.get("tasks", ())]
+    for folder, key in (("detection", "backend"), ("encoders", "encoder")):
+        if settings.get(key):
+            named.append(f"ssmtl.{folder}.{settings[key]}")
     without = ("score",) if stage == "train" else ()
-    code = code_digest(MODULES[stage], *tasks, *detectors, without=without)
+    code = code_digest(MODULES[stage], *named, without=without)
     if stage in PAGES:
         templates = (ROOT / "reporting" / name for name in PAGES[stage])
         code += hashlib.sha256(b"".join(path.read_bytes() for path in templates)).hexdigest()[:8]
@@ -95,10 +96,12 @@ PAGES = {
     "report": ("template.html.j2", "style.css.j2"),
     "ablation": ("ablation.html.j2", "style.css.j2"),
     "sensitivity_page": ("sensitivity.html.j2", "style.css.j2"),
+    "protocol": ("protocol.html.j2", "style.css.j2"),
     "release": ("model_card.md.j2",),
 }
 
 MODULES = {
+    "images": "ssmtl.images",
     "scenes": "ssmtl.datasets.demo",
     "manifest": "ssmtl.manifest",
     "frames": "ssmtl.frames",
@@ -113,4 +116,6 @@ MODULES = {
     "ablation": "ssmtl.ablation",
     "sensitivity": "ssmtl.sensitivity",
     "sensitivity_page": "ssmtl.reporting.sensitivity",
+    "pixel_baseline": "ssmtl.pixel_baselines",
+    "protocol": "ssmtl.reporting.protocol",
 }

@@ -8,8 +8,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ssmtl import distributed, store, tasks
-from ssmtl.encoders.cnn3d import CNN3D, FILTERS
+from ssmtl import distributed, encoders, store, tasks
 from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch, Shapes, Views
 
@@ -62,19 +61,13 @@ class Model(nn.Module):
 def build(spec: dict) -> Model:
     """The model of a specification.
 
-    spec: tasks, depth, width, size, radius, max_gap, classes (of the detector), settings.
+    spec: tasks, encoder and its settings (depth and width, or wideresnet), size, radius, max_gap,
+    classes (of the detector), settings.
     """
-    length = 2 * spec["radius"] + 1
-    encoder = CNN3D(spec["depth"], spec["width"], (length, length - 1, 1))
-    side = spec["size"] >> encoder.pools
-    if side < 2:
-        raise InputError(
-            f"cubes.size {spec['size']} is too small for a {spec['depth']} encoder with "
-            f"{encoder.pools} poolings; use at least {2 << encoder.pools}"
-        )
+    encoder = encoders.build(spec)
     shapes = Shapes(
         channels=encoder.channels,
-        side=side,
+        side=encoder.side,
         pools=encoder.pools,
         radius=spec["radius"],
         max_gap=spec["max_gap"],
@@ -106,9 +99,8 @@ def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
             raise InputError(f"{path}: no such file; train the model first, or check the path")
     try:
         card = json.loads(card_path.read_text())
-        spec = card["spec"]
-        if (spec["depth"], spec["width"]) not in FILTERS:
-            raise KeyError(f"{spec['depth']}-{spec['width']}")
+        # Cards of models released before there was a second encoder do not name theirs.
+        spec = card["spec"] = {"encoder": "cnn3d"} | card["spec"]
         model = build(spec | {"settings": spec["settings"] | (settings or {})})
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error

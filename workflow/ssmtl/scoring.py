@@ -8,6 +8,7 @@ split [D], so that tasks of different spread weigh the same.
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,7 @@ import torch
 
 from ssmtl import model as models
 from ssmtl import store
-from ssmtl.data import Samples, matching
+from ssmtl.data import Samples, held_out, matching
 from ssmtl.device import device, memory_errors
 from ssmtl.errors import InputError
 from ssmtl.progress import progress
@@ -34,13 +35,18 @@ def gapless(cubes: np.ndarray, radius: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def score_batch(model: models.Model, cubes: np.ndarray, probabilities: np.ndarray, where) -> dict:
-    """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,)."""
+def score_batch(
+    model: models.Model, cubes: np.ndarray, targets: dict[str, np.ndarray], where
+) -> dict[str, np.ndarray]:
+    """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,).
+
+    targets: the teachers' rows, `class_probs` float32 (N, C); none for pictures.
+    """
     count, length = cubes.shape[:2]
     batch = Batch(
         torch.from_numpy(cubes).to(where),
         torch.tensor([[0, length]], device=where).expand(count, 2),
-        targets={"class_probs": torch.from_numpy(probabilities).to(where)},
+        targets={name: torch.from_numpy(values).to(where) for name, values in targets.items()},
     )
     with torch.autocast("cuda", torch.bfloat16, enabled=where.type == "cuda"):
         scores = model.scores(batch)
@@ -116,15 +122,16 @@ def check_range(scores: dict[str, np.ndarray], where: str) -> None:
             )
 
 
-def clip_scores(model, clips: Iterator[tuple], radius: int, batch: int, where) -> Iterator[tuple]:
-    """Task scores clip by clip: (cubes group, teachers group) -> (cubes group, scores)."""
+def clip_scores(model, clips: Iterable[tuple], radius: int, batch: int, where) -> Iterator[tuple]:
+    """Task scores clip by clip: (cubes group, teachers group or None) -> (cubes group, scores)."""
     names = list(model.tasks)
     for cubes, teachers in clips:
         parts = []
         for start in range(0, len(cubes["frame"]), batch):
             rows = np.s_[start : start + batch]
             crops = gapless(cubes["cubes"][rows], radius)
-            parts.append(score_batch(model, crops, teachers["class_probs"][rows], where))
+            targets = {"class_probs": teachers["class_probs"][rows]} if teachers else {}
+            parts.append(score_batch(model, crops, targets, where))
         scores = concatenated(parts, names)
         check_range(scores, f"{cubes.file.filename}: clip {cubes.name.strip('/')}")
         yield cubes, scores
@@ -133,10 +140,10 @@ def clip_scores(model, clips: Iterator[tuple], radius: int, batch: int, where) -
 def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, where):
     """The model and its card; InputError where it was trained on other classes or cubes.
 
-    classes: the teachers'; cubes: the settings that the cubes were made with.
+    classes: the teachers'; cubes: the settings that the cubes or pictures were made with.
     """
     model, card = models.load(weights, settings)
-    spec = card["spec"]
+    spec, cubes = card["spec"], {"radius": 0} | cubes
     for what, found, expected in (
         ("detector classes", classes, spec["classes"]),
         ("cubes.size", cubes["size"], spec["size"]),
@@ -158,42 +165,68 @@ def shown(value: int | list[str]) -> str:
 
 
 def calibrate(
-    output: Path, *, weights: Path, cubes: list[Path], teachers: list[Path], settings: dict
+    output: Path,
+    *,
+    weights: Path,
+    cubes: list[Path],
+    teachers: list[Path],
+    settings: dict,
+    groups: list[str] | None = None,
 ) -> None:
-    """Writes the quantiles of every task's score on the clips held out of training."""
+    """Writes the quantiles of every task's score on the clips or pictures held out of training."""
     where = device()
-    with Samples(cubes, teachers) as samples:
+    with Samples(cubes, teachers, groups) as samples:
         model, card = load_for(
             weights, samples.classes, samples.settings, model_settings(settings), where
         )
-        held = set(card["train"]["validation_clips"])
-        chosen = [
-            pair for clip, pair in zip(samples.clips, samples.pairs, strict=True) if clip in held
-        ]
-        radius = card["spec"]["radius"]
         with memory_errors("calibrate", "lower score.batch, or free the GPU"):
-            found = clip_scores(model, iter(chosen), radius, settings["batch"], where)
-            scores = concatenated([scores for _, scores in found], list(model.tasks))
+            scores = held_out_scores(model, card, samples, settings["batch"], where)
         about = objects_settings(samples.pairs[0])
-    levels = np.linspace(0, 1, QUANTILES)
+    quantiles = {name: quantiles_of(values) for name, values in scores.items()}
+    combined = combine(scores, settings["fusion"], quantiles)
     with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
-        for name, values in scores.items():
-            file[name] = np.quantile(values, levels) if len(values) else levels
+        for name, values in quantiles.items():
+            file[name] = values
+        file.attrs["combined"] = quantiles_of(combined)
+
+
+def held_out_scores(model, card: dict, samples: Samples, batch: int, where) -> dict:
+    """Task scores of what was held out of training, per task float32 (N,)."""
+    if samples.pictures:
+        _, rows = held_out(samples, card["settings"]["validation"], card["seed"])
+        parts = [
+            score_batch(model, samples.read(part).numpy(), {}, where)
+            for part in np.split(rows, range(batch, len(rows), batch))
+        ]
+    else:
+        held = set(card["train"]["validation_clips"])
+        pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
+        found = clip_scores(model, pairs, card["spec"]["radius"], batch, where)
+        parts = [scores for _, scores in found]
+    return concatenated(parts, list(model.tasks))
+
+
+def quantiles_of(scores: np.ndarray) -> np.ndarray:
+    """Ascending quantiles (QUANTILES,) of scores (N,); those of a uniform score where N is 0."""
+    levels = np.linspace(0, 1, QUANTILES)
+    return np.quantile(scores, levels) if len(scores) else levels
 
 
 # What decides how an object looks to the model and its teacher, by stage.
 OBJECTS = {
     "cubes": ("size", "radius", "scale"),
+    "images": ("size",),
     "teachers": ("backend", "image_size", "context"),
 }
 
 
-def objects_settings(pair: tuple[h5py.Group, h5py.Group]) -> dict:
-    """Those settings of a clip's cubes and teachers, by stage."""
-    return {
-        stage: {key: store.settings_of(group.file)[key] for key in keys}
-        for (stage, keys), group in zip(OBJECTS.items(), pair, strict=True)
-    }
+def objects_settings(pair: tuple[h5py.Group, h5py.Group | None]) -> dict:
+    """Those settings of a clip's cubes and teachers, or of pictures, by stage."""
+    found = {}
+    for group in filter(None, pair):
+        stage, settings = group.file.attrs["kind"], store.settings_of(group.file)
+        found[stage] = {key: settings[key] for key in OBJECTS[stage]}
+    return found
 
 
 def model_settings(settings: dict) -> dict:
@@ -206,15 +239,20 @@ def score_objects(
     weights: Path,
     calibration: Path | None,
     cubes: Path,
-    teachers: Path,
+    teachers: Path | None,
     settings: dict,
 ) -> None:
-    """Writes the scores of every object of one shard; rows as in its `cubes.h5`."""
+    """Writes the scores of every object of one shard; rows as in its `cubes.h5`.
+
+    Or, without teachers, of every picture; rows as in its `images.h5`.
+    """
     where = device()
-    with store.read(cubes, "cubes") as crops, store.read(teachers, "teachers") as teacher:
+    with ExitStack() as stack:
+        crops = stack.enter_context(store.read(cubes, "cubes" if teachers else "images"))
+        teacher = stack.enter_context(store.read(teachers, "teachers")) if teachers else None
         model, card = load_for(
             weights,
-            json.loads(teacher.attrs["classes"]),
+            json.loads(teacher.attrs["classes"]) if teacher else [],
             store.settings_of(crops),
             model_settings(settings),
             where,
@@ -224,7 +262,7 @@ def score_objects(
         if calibration is not None:
             quantiles = read_calibration(calibration, settings, model.tasks)
             check_objects(calibration, objects_settings((crops, teacher)))
-        columns = [*model.tasks, "combined", "speed"]
+        columns = [*model.tasks, "combined", *(["speed"] if teacher else [])]
         with (
             store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
             memory_errors("score", "lower score.batch, or free the GPU"),
@@ -234,14 +272,12 @@ def score_objects(
                 model, pairs, card["spec"]["radius"], settings["batch"], where
             ):
                 group = out.create_group(cube.name)
-                frame, box = cube["frame"][:], cube["box"][:]
-                combined, speed = (
-                    combine(scores, settings["fusion"], quantiles),
-                    box_speed(frame, box),
-                )
-                extra = {"combined": combined, "speed": speed}
+                places = {name: cube[name][:] for name in ("frame", "box") if name in cube}
+                extra = {"combined": combine(scores, settings["fusion"], quantiles)}
+                if teacher:
+                    extra["speed"] = box_speed(**places)
                 check_range(extra, f"{cubes}: clip {cube.name.strip('/')}")
-                for name, values in {"frame": frame, "box": box, **scores, **extra}.items():
+                for name, values in {**places, **scores, **extra}.items():
                     group[name] = values
                 for name in ("frames", "width", "height"):
                     group.attrs[name] = cube.attrs[name]

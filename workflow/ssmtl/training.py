@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ssmtl import __version__, distributed, store
+from ssmtl import __version__, distributed, encoders, store, tasks
 from ssmtl import model as models
 from ssmtl.data import (
     POOL,
@@ -29,7 +29,7 @@ from ssmtl.data import (
     draws,
     epoch_order,
     epoch_steps,
-    split_clips,
+    held_out,
 )
 from ssmtl.device import device, memory_errors, precision, seed_everything
 from ssmtl.errors import InputError
@@ -65,15 +65,26 @@ def rate(step: int, total: int, settings: dict) -> float:
     return settings["learning_rate"] * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
+def optimiser(model: models.Model, settings: dict, fused: bool) -> torch.optim.Optimizer:
+    """Adam, or stochastic gradient descent with Nesterov's momentum."""
+    common = {
+        "lr": settings["learning_rate"],
+        "weight_decay": settings["weight_decay"],
+        "fused": fused,
+    }
+    if settings["optimiser"] == "adam":
+        return torch.optim.Adam(model.parameters(), **common)
+    momentum = settings["momentum"]
+    return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
+
+
 class Trainer:
     """One run: `fit` from the start or from a state, `state` to keep."""
 
     def __init__(self, model: models.Model, loader: Loader, train, validation, settings, seed):
         self.model, self.loader, self.settings, self.seed = model, loader, settings, seed
         self.train_rows, self.validation_rows = train, validation
-        self.optimiser = torch.optim.Adam(
-            model.parameters(), settings["learning_rate"], fused=loader.where.type == "cuda"
-        )
+        self.optimiser = optimiser(model, settings, fused=loader.where.type == "cuda")
         self.total = total_steps(len(train), settings)
         self.per_epoch = epoch_steps(len(train), settings["batch"])
         self.state = State()
@@ -228,7 +239,8 @@ class Checkpoint:
 
 def specification(samples: Samples, settings: dict) -> dict:
     """What `model.build` needs, as kept in the model's card."""
-    cubes = samples.settings
+    # A picture is a cube of one frame.
+    cubes, names = {"radius": 0, "max_gap": 1} | samples.settings, settings["tasks"]
     if samples.shape[0] != 2 * cubes["radius"] * cubes["max_gap"] + 1:
         raise InputError(
             f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames are those of "
@@ -236,13 +248,13 @@ def specification(samples: Samples, settings: dict) -> dict:
         )
     return {
         "tasks": settings["tasks"],
-        "depth": settings["depth"],
-        "width": settings["width"],
+        "encoder": settings["encoder"],
+        **{key: settings[key] for key in encoders.load(settings["encoder"]).settings},
         "size": cubes["size"],
         "radius": cubes["radius"],
         "max_gap": cubes["max_gap"],
         "classes": samples.classes,
-        "settings": {key: settings[key] for key in ("distillation_weight",)},
+        "settings": {key: settings[key] for name in names for key in tasks.load(name).settings},
     }
 
 
@@ -255,17 +267,19 @@ def train_model(
     seed: int,
     settings: dict,
     code: str,
+    groups: list[str] | None = None,
 ) -> None:
     """Writes model.safetensors, model.json and history.csv into a folder.
 
-    `state` is a folder for the resumable state, removed when the run is complete. The first of
-    several processes writes.
+    cubes: of video, with teachers beside them, or pictures, without; groups: the classes of
+    pictures to learn, all where not given. `state` is a folder for the resumable state, removed
+    when the run is complete. The first of several processes writes.
     """
     seed_everything(seed)
-    with distributed.session(), Samples(cubes, teachers) as samples, locked(state):
+    with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
         where = device()
         settings = settings | {"precision": precision(where, settings["precision"])}
-        train, validation = split_clips(samples, settings["validation"], seed)
+        train, validation = held_out(samples, settings["validation"], seed)
         spec = specification(samples, settings)
         mark = store.digest(spec, settings, samples.digest, seed, code)
         if distributed.from_first(lambda: finished(output, mark)):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ssmtl.distributed import batch_norm
+from ssmtl.errors import InputError
 
 # Convolutions before each pool, and their filters.
 FILTERS = {
@@ -46,8 +47,15 @@ class CNN3D(nn.Module):
     T is one of `lengths`.
     """
 
+    name = "cnn3d"
+    settings = ("depth", "width")
+
     def __init__(
-        self, depth: str = "shallow", width: str = "narrow", lengths: tuple[int, ...] = (7, 6, 1)
+        self,
+        depth: str = "shallow",
+        width: str = "narrow",
+        lengths: tuple[int, ...] = (7, 6, 1),
+        size: int = 64,
     ):
         super().__init__()
         stages = FILTERS[depth, width]
@@ -64,6 +72,19 @@ class CNN3D(nn.Module):
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last_3d)
         self.channels = channels
         self.pools = len(stages)
+        self.side = size >> self.pools
+
+    @classmethod
+    def from_spec(cls, spec: dict) -> "CNN3D":
+        length = 2 * spec["radius"] + 1
+        lengths = tuple(dict.fromkeys((length, max(1, length - 1), 1)))
+        encoder = cls(spec["depth"], spec["width"], lengths, spec["size"])
+        if encoder.side < 2:
+            raise InputError(
+                f"cubes.size {spec['size']} is too small for a {spec['depth']} encoder with "
+                f"{encoder.pools} poolings; use at least {2 << encoder.pools}"
+            )
+        return encoder
 
     def forward(self, cubes: Tensor) -> Tensor:
         return self.layers(cubes).amax(2)  # (B, C, T, s, s) -> (B, C, s, s)

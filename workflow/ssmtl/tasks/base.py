@@ -6,12 +6,14 @@ A new task is a new file in this folder with one subclass of `Task`, and its nam
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssmtl.distributed import BatchNorm2d
+from ssmtl.errors import InputError
 
 Views = dict[str, Callable[[], Tensor]]
 
@@ -21,8 +23,8 @@ class Shapes:
     """What a task needs to know to build its head."""
 
     channels: int  # of the encoder's feature map
-    side: int  # of the encoder's feature map
-    pools: int  # spatial poolings of the encoder
+    side: int  # of the encoder's feature map; 1 where it has taken the mean over the picture
+    pools: int  # spatial poolings of the encoder; 0 where it keeps no picture
     radius: int  # t: the cube of frame i spans i-t..i+t
     max_gap: int  # largest gap of an intermittent cube
     classes: int  # of the detector whose probabilities are distilled
@@ -60,6 +62,11 @@ class Batch:
         # The strides of this permutation are torch's channels-last format: nothing is copied.
         return picked.permute(0, 4, 1, 2, 3).float().div_(255)
 
+    @cached_property
+    def picture(self) -> Tensor:
+        """The middle crop, mirrored or not, float (B, 3, 1, S, S)."""
+        return self.frames(torch.tensor([self.middle]))
+
     def as_seen(self) -> Tensor:
         """The middle crop, never mirrored, as the teachers saw it: float (B, 3, 1, S, S)."""
         seen = replace(self, mirrored=None)
@@ -74,6 +81,7 @@ class Task(nn.Module):
     """A proxy task. Views of one name are made and encoded once, whichever tasks ask for them."""
 
     name: str
+    settings: tuple[str, ...] = ()  # the keys of the `train` section that it reads
     weight: float = 1.0  # of its loss in the total
 
     def __init__(self, shapes: Shapes):
@@ -108,10 +116,13 @@ class Task(nn.Module):
 
 
 def classifier(channels: int, side: int, outputs: int) -> nn.Sequential:
-    """The 2D head of the classification and distillation tasks, (B, C, side, side) -> (B, outputs).
+    """The head of the classification and distillation tasks, (B, C, side, side) -> (B, outputs).
 
-    Convolution 3x3 with 32 filters, batch norm, ReLU, 2x2 max-pool, linear [P].
+    Convolution 3x3 with 32 filters, batch norm, ReLU, 2x2 max-pool, linear [P]; linear alone
+    where the encoder leaves one value per channel [P of the image system].
     """
+    if side == 1:
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels, outputs))
     return nn.Sequential(
         nn.Conv2d(channels, 32, 3, padding=1, bias=False),
         BatchNorm2d(32),
@@ -129,6 +140,10 @@ class TwoViews(Task):
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
+        if not shapes.radius:
+            raise InputError(
+                f"train.tasks: {self.name} needs cubes of several frames, and these have one"
+            )
         self.head = classifier(shapes.channels, shapes.side, 2)
 
     def alter(self, batch: Batch) -> Tensor:
@@ -152,3 +167,49 @@ class TwoViews(Task):
 
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
         return self.head(features["consecutive"]).float().softmax(1)[:, 1]
+
+
+class Transformed(Task):
+    """A task that tells which of `count` transformations a picture went through.
+
+    The loss is the sum of the cross-entropies over all transformations; the score is 1 - the
+    mean probability of the true one over all of them [P].
+    """
+
+    count: int
+    plain: bool = True  # whether transformation 0 leaves the picture as it is
+
+    def __init__(self, shapes: Shapes):
+        super().__init__(shapes)
+        self.head = classifier(shapes.channels, shapes.side, self.count)
+
+    def transform(self, picture: Tensor, number: int, batch: Batch) -> Tensor:
+        """The picture (B, 3, 1, S, S) after transformation `number`, of the same shape."""
+        raise NotImplementedError
+
+    def names(self) -> list[str]:
+        """The views' names by transformation; the plain picture is one view for all tasks."""
+        names = [f"{self.name}_{number}" for number in range(self.count)]
+        return ["picture", *names[1:]] if self.plain else names
+
+    def views(self, batch: Batch) -> Views:
+        def make(number: int) -> Tensor:
+            return self.transform(batch.picture, number, batch)
+
+        return {name: partial(make, number) for number, name in enumerate(self.names())}
+
+    test_views = views
+
+    def logits(self, features: dict[str, Tensor]) -> Tensor:
+        """Of all transformed pictures, float (count, B, count)."""
+        joined = torch.cat([features[name] for name in self.names()])
+        return self.head(joined).float().unflatten(0, (self.count, -1))
+
+    def loss(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
+        logits = self.logits(features)
+        label = torch.arange(self.count, device=logits.device).repeat_interleave(len(batch.cubes))
+        return self.count * F.cross_entropy(logits.flatten(0, 1), label)
+
+    def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
+        true = self.logits(features).softmax(2).diagonal(dim1=0, dim2=2)  # (B, count)
+        return 1 - true.mean(1)

@@ -10,6 +10,7 @@ that ResNet-50 is not run at inference [P].
 import torch
 from torch import Tensor
 
+from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch, Shapes, Task, Views, classifier
 
 RESNET = 1000
@@ -17,6 +18,7 @@ RESNET = 1000
 
 class Distillation(Task):
     name = "distillation"
+    settings = ("distillation_weight",)
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
@@ -26,6 +28,8 @@ class Distillation(Task):
         self.register_buffer("deviation", torch.ones(RESNET))
 
     def fit(self, targets: dict[str, Tensor]) -> None:
+        if "resnet50" not in targets:
+            raise InputError("train.tasks: distillation needs teachers, and pictures have none")
         values = targets["resnet50"].double()
         self.mean.copy_(values.mean(0))
         # A constant output carries nothing: dividing by 1 leaves it at zero after centring.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ssmtl.distributed import BatchNorm2d
+from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch, Shapes, Task, Views
 
 
@@ -15,6 +16,11 @@ class MiddleBox(Task):
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
+        if not shapes.radius or not shapes.pools:
+            raise InputError(
+                "train.tasks: middle_box needs cubes of several frames and an encoder that keeps "
+                "a picture, cnn3d"
+            )
         # As many (nearest upsampling, convolution) stages as the encoder has poolings [P].
         layers = []
         for stage in range(shapes.pools):
