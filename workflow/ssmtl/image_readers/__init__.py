@@ -88,7 +88,7 @@ def image_files(folder: Path) -> list[Path]:
     """
     try:
         files = sorted(
-            Path(parent, name)
+            os.path.join(parent, name)
             for parent, _, names in os.walk(folder, onerror=refuse, followlinks=True)
             for name in names
             if name[0] != "." and name.lower().endswith(SUFFIXES)
@@ -101,9 +101,9 @@ def image_files(folder: Path) -> list[Path]:
         raise InputError(
             f"{folder}: no images ({' '.join(SUFFIXES)}) in this folder; add some, or remove it"
         )
-    if odd := next((f for f in files if not str(f).isprintable()), None):
-        raise InputError(f"{str(odd)!a}: unprintable characters in the file's name; rename it")
-    return files
+    if odd := next((file for file in files if not file.isprintable()), None):
+        raise InputError(f"{odd!a}: unprintable characters in the file's name; rename it")
+    return [Path(file) for file in files]
 
 
 def refuse(error: OSError) -> None:
