@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 0
 CORES ?= all
+WORKERS ?= 2
 LOCK := envs/requirements.lock
 
 .PHONY: demo ped2 test lint format clean
@@ -19,8 +20,9 @@ ped2: $(BIN)/.installed
 	@$(BIN)/ssmtl show --borders results/ped2_released/models/*/seed*/metrics.json
 	@echo "report: results/ped2_released/report.html"
 
+# A file's tests stay together, since they share what they have built.
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

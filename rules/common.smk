@@ -133,6 +133,11 @@ def normal_classes(name):
             f"config: image_datasets.{name}.classes names '{unknown[0]}', which cannot be trained "
             f"on; there are {', '.join(known)}"
         )
+    if untested := [text for text in chosen or known if text not in tested]:
+        raise WorkflowError(
+            f"image data set {name}: class {untested[0]} has no test pictures, so that it cannot be "
+            f"the normal one; add some, or leave it out in image_datasets.{name}.classes"
+        )
     return chosen or known
 
 
@@ -483,13 +488,22 @@ def protocol_files(wildcards):
 def protocol_plan(wildcards):
     """What the page of a protocol shows beside its figures, JSON."""
     name, data = wildcards.imageset, image_dataset(wildcards.imageset)
+    method, *references = data["models"]
+    full = {s: settings_tree.settings(config, s, name, method) for s in ("train", "score")}
+    changes = {
+        model: {
+            f"{stage}.{key}": value
+            for stage, values in full.items()
+            for key, value in settings_tree.settings(config, stage, name, model).items()
+            if value != values[key]
+        }
+        for model in references
+    }
     shown = {
         "dataset": {k: data[k] for k in ("reader", "path", "options")},
         "images": settings_tree.settings(config, "images", name),
-        "models": {
-            model: {s: settings_tree.settings(config, s, name, model) for s in ("train", "score")}
-            for model in data["models"]
-        },
+        method: full,
+        f"different from {method}": changes,
     }
-    plan = {"references": data["models"][1:], "notes": data["notes"], "settings": shown}
+    plan = {"references": references, "notes": data["notes"], "settings": shown}
     return json.dumps(plan, sort_keys=True)

@@ -1,7 +1,6 @@
 """Training by several processes against training by one: nothing but rounding may differ."""
 
 import json
-import multiprocessing
 import os
 import sys
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from forks import context
 from torch import distributed as dist
 from torch import nn
 from torch.nn import functional as F
@@ -35,9 +35,6 @@ class Ended:
 @pytest.fixture(scope="module")
 def launch(tmp_path_factory):
     """Runs a function in several processes as torch's launcher would; returns how each ended."""
-    context = multiprocessing.get_context("forkserver")
-    # What the deterministic kernels bring in takes seconds to import.
-    context.set_forkserver_preload(["ssmtl.training", "torch._inductor.config"])
 
     def run(count: int, body, *arguments) -> list[Ended]:
         logs = tmp_path_factory.mktemp("logs")

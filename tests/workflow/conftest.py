@@ -1,14 +1,27 @@
 """One undisturbed run of the toy pipeline; every test works on a copy of it."""
 
+import fcntl
+import subprocess
+import sys
+
 import pytest
-from toy import Project
+from toy import ONE_THREAD, Project
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Project:
-    """A toy project with everything built; not to be changed."""
-    project = Project.make(tmp_path_factory.mktemp("toy") / "finished")
-    project.build()
+def finished(tmp_path_factory, worker_id) -> Project:
+    """A toy project with everything built; not to be changed. The workers share one."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+    project, done = Project(folder / "toy/finished"), folder / "toy_is_finished"
+    with open(folder / "toy.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            Project.make(project.folder)
+            command = [sys.executable, "-m", "snakemake", "--cores", "2", *ONE_THREAD]
+            subprocess.run(command, cwd=project.folder, check=True)
+            done.touch()
     return project
 
 

@@ -2,12 +2,10 @@
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import stopper
+from forks import context
 from toy import CONFIG, ONE_THREAD, TRAIN, Project
 
 PATIENCE = 120  # seconds
@@ -99,16 +98,6 @@ def run_stage(folder: Path, arguments: list[str], log: Path, stop: tuple[str, in
     main(arguments)
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Makes processes that have the stages imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["ssmtl.detections", "ssmtl.detection.darknet", "ssmtl.cubes", "ssmtl.training"]
-    )
-    return context
-
-
 def command(project: Project, rule: str, output: Path) -> list[str]:
     """The words that Snakemake would run for a file, after `python -m ssmtl`."""
     text = project.build("--dry-run", "--printshellcmds", "--force", str(output))
@@ -123,12 +112,12 @@ AT_THE_END = replace(
 
 
 @pytest.mark.parametrize("stage", [*STAGES.values(), AT_THE_END], ids=[*STAGES, "end"])
-def test_stage_killed(stage, project, finished, processes, tmp_path):
+def test_stage_killed(stage, project, finished, tmp_path):
     name = stage.name
     arguments = command(project, name, stage.output)
     output = project.path(stage.output)
     output.unlink()
-    first = processes.Process(
+    first = context.Process(
         target=run_stage, args=(project.folder, arguments, tmp_path / "first", stage.stop)
     )
     first.start()
@@ -136,7 +125,7 @@ def test_stage_killed(stage, project, finished, processes, tmp_path):
     first.kill()
     first.join()
     assert not output.exists()
-    second = processes.Process(
+    second = context.Process(
         target=run_stage, args=(project.folder, arguments, tmp_path / "second", None)
     )
     second.start()
@@ -155,30 +144,19 @@ def is_stopped(pid: int) -> bool:
 
 
 class Run:
-    """Snakemake in a session of its own, with its output in a file."""
+    """A run of Snakemake that is not waited for."""
 
     def __init__(self, project: Project, stop: tuple[str, int] | None, *arguments: str):
-        self.project = project
         if stop:
             project.path("workflow/stop_plan").write_text(f"{stop[0]} {stop[1]}")
-        self.output = project.folder / "output"
-        with open(self.output, "w") as output:
-            self.process = subprocess.Popen(
-                project.command(*arguments, *ONE_THREAD),
-                cwd=project.folder,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def text(self) -> str:
-        return self.output.read_text()
+        self.text = project.output
+        self.process = project.start(*arguments, *ONE_THREAD)
 
     def stopped_job(self) -> psutil.Process:
         """The job that stopped itself, as soon as there is one."""
 
         def find():
-            assert self.process.poll() is None, self.text()
+            assert self.process.is_alive(), self.text()
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if process.status() == psutil.STATUS_STOPPED:
@@ -189,14 +167,15 @@ class Run:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
     def kill_group(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.join()
 
     def succeed(self) -> None:
-        assert self.process.wait(PATIENCE) == 0, self.text()
+        self.process.join(PATIENCE)
+        assert self.process.exitcode == 0, self.text()
 
 
 def recovered(project: Project, stop: tuple[str, int] | None, *arguments: str) -> Run:

@@ -20,7 +20,8 @@ def released(finished, tmp_path_factory):
     shutil.copytree(project.path("data/toy/test"), project.path("data/taken/test"))
     shutil.copy(project.path("data/toy/labels.csv"), project.path("data/taken/labels.csv"))
     toy = yaml.safe_load(project.path("config.yaml").read_text())["datasets"]["toy"]
-    project.change(toy | {"released": {"tiny": FOLDER}}, "datasets", "taken")
+    taken = toy | {"released": {"tiny": FOLDER}, "shards": {"test": 1}}
+    project.change(taken, "datasets", "taken")
     return project
 
 

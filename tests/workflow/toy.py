@@ -6,17 +6,20 @@ detector is a Darknet network of two convolutions with weights that see saturate
 
 import ast
 import json
+import os
 import re
 import shutil
 import struct
 import subprocess
 import sys
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
+from forks import context
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "workflow", "envs", "pyproject.toml")
@@ -169,18 +172,22 @@ class Project:
         section[keys[-1]] = value
         self.configure(config)
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    def start(self, *arguments: str) -> BaseProcess:
+        """Snakemake in a session of its own; all that it says goes to the file `output`."""
+        words = ["--cores", "2", *arguments]
+        process = context.Process(target=be_snakemake, args=(self.folder, words), daemon=True)
+        process.start()
+        return process
+
+    def output(self) -> str:
+        """What the Snakemake that was started last has said, its jobs included."""
+        return self.path("output").read_text()
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         """Runs Snakemake to its end; standard output and standard error together."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = self.start(*arguments)
+        process.join()
+        return subprocess.CompletedProcess(arguments, process.exitcode, self.output())
 
     def build(self, *arguments: str) -> str:
         """A run that must succeed."""
@@ -200,6 +207,22 @@ class Project:
 
     def metrics(self) -> dict:
         return json.loads(self.path("results/toy/models/tiny/seed0/metrics.json").read_text())
+
+
+def be_snakemake(folder: Path, arguments: list[str]) -> None:
+    """The body of a process: what `python -m snakemake` does in a folder."""
+    os.setsid()
+    os.chdir(folder)
+    with open("output", "wb") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    # The project has a copy of the package of its own.
+    for name in [name for name in sys.modules if name.split(".")[0] == "ssmtl"]:
+        del sys.modules[name]
+    sys.argv = ["snakemake", *arguments]
+    from snakemake.cli import main
+
+    main()
 
 
 def shard(block: str) -> str:

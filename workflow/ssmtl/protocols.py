@@ -361,14 +361,19 @@ def read_summary(path: Path) -> pd.DataFrame:
     return summary
 
 
+def several(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {thing}{'s' if number != 1 else ''}"
+
+
 def summary_text(summary: pd.DataFrame) -> str:
     """The tables of a summary as text for a terminal: cases down, scores across, per cent."""
     scores = compared(summary)
     figures = [f for f in SHOWN if f"{f}_mean" in summary]
     about = summary.iloc[0]
-    seeds = f"{about['seeds']} seed{'s' if about['seeds'] > 1 else ''}"
     cases = summary.loc[summary["level"] == "case", "case"].nunique()
-    lines = [f"{about['dataset']}, {about['protocol']}: {cases} cases, {seeds}", ""]
+    counted = f"{several(cases, 'case')}, {several(about['seeds'], 'seed')}"
+    lines = [f"{about['dataset']}, {about['protocol']}: {counted}", ""]
     for figure in figures:
         head = [f"{LABELS[figure]}, %", *(score_name(*score) for score in scores)]
         rows = [head]

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -45,8 +46,8 @@ RESULTS = {  # what the paper states, as far as it is known
 
 def shades(scores: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """A colour for every (model, column) set side by side; the method's is the ink."""
-    others = [shade for shade in plots.COLOURS.values() if shade != plots.INK][1:]
-    return dict(zip(scores, [plots.INK, *others], strict=False))
+    others = cycle([*list(plots.COLOURS.values())[2:], *plots.SPARE])
+    return {score: next(others) if number else plots.INK for number, score in enumerate(scores)}
 
 
 @matplotlib.rc_context(plots.STYLE)
@@ -61,7 +62,7 @@ def bars_figure(summary: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(8, 0.7 + len(ordered) * (0.14 + 0.09 * len(colours))))
     axes = figure.subplots()
     tall = figure.get_figheight()
-    figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.3 / tall, bottom=0.35 / tall)
+    figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.3 / tall, bottom=0.45 / tall)
     for number, (score, shade) in enumerate(colours.items()):
         rows = [part[(part["model"] == score[0]) & (part["column"] == score[1])].iloc[0]
                 for _, part in ordered]  # fmt: skip
