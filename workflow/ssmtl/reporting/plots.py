@@ -28,8 +28,8 @@ COLOURS = {
     "middle_box": "#1f9e77",
     "distillation": "#b05cc0",
     "rotation": "#c9a20a",
-    "vertical_translation": "#2aa5b8",
-    "horizontal_translation": "#d1527f",
+    "translation_vertical": "#2aa5b8",
+    "translation_horizontal": "#d1527f",
     "jigsaw": "#7a7ae0",
 }
 SPARE = ("#a8743c", "#5f9e2f", "#6c8ea8", "#c46a5a")  # for tasks that are not named above
