@@ -19,6 +19,7 @@ from ssmtl import store
 from ssmtl.datasets.ground_truth import truth_digest
 from ssmtl.digest import code_digest, stage_code
 from ssmtl.errors import InputError
+from ssmtl.machine import has_gpu
 from ssmtl.release import FILES as RELEASED_FILES, released_seed
 
 try:
@@ -53,7 +54,7 @@ wildcard_constraints:
 
 # Where there is a GPU, one job at a time uses it unless the user allows more: gpu=1 in a rule alone
 # does not serialise local jobs. Profiles for clusters set their own limit.
-if "gpu" not in workflow.global_resources and list(Path("/dev").glob("nvidia[0-9]*")):
+if "gpu" not in workflow.global_resources and has_gpu():
     workflow.register_resource("gpu", Resource("gpu", 1))
 
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.

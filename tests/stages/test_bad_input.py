@@ -349,7 +349,7 @@ def test_files_of_cubes_and_teachers_do_not_pair_up(copy, refused):
 
 
 def test_unknown_task(copy, refused):
-    says(refused(copy.make_model, "--tasks", "jigsaw"), "no task 'jigsaw'", "arrow_of_time")
+    says(refused(copy.make_model, "--tasks", "puzzle"), "no task 'puzzle'", "arrow_of_time")
 
 
 # The GPU's memory; simulated, since no GPU is needed to see what is said then.

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from toy import NEW, insert_statement, write_clip
@@ -125,7 +126,17 @@ rule probe:
 """
 
 
-@pytest.mark.parametrize(("limit", "together"), [((), 1), (("--resources", "gpu=2"), 2)])
+GPU = any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "together"),
+    [
+        ((), 1 if GPU else 2),
+        (("--resources", "gpu=1"), 1),
+        (("--resources", "gpu=2"), 2),
+    ],
+)
 def test_one_gpu_job_at_a_time_unless_allowed(project, limit, together):
     project.path("Probe").write_text(PROBE)
     done = project.snakemake("--snakefile", "Probe", *limit)

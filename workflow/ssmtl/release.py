@@ -1,6 +1,7 @@
 """Released models: a folder with a trained model, its calibration, its history and a card.
 
 Such a folder is made from a run, and taken in place of training. Nothing in it is unpickled.
+The Snakefile imports this module, so what takes seconds to import is imported where it is used.
 """
 
 import json
@@ -11,9 +12,7 @@ from pathlib import Path
 import yaml
 
 from ssmtl import datasets, store
-from ssmtl import model as models
 from ssmtl.errors import InputError
-from ssmtl.reporting.report import environment, notes_of, read_json
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +22,8 @@ CARD = "README.md"
 
 def check(folder: Path) -> dict:
     """The card of the model in a folder; InputError unless all its files are there and fit."""
+    from ssmtl import model as models
+
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise InputError(
             f"{folder}: not a released model, it has no {' and no '.join(missing)}; `ssmtl "
@@ -73,6 +74,8 @@ def release(
 
     config: what the run was made with, by stage, shown in the card; command: what makes it again.
     """
+    from ssmtl.reporting.report import environment, notes_of, read_json
+
     card = check(run)
     found = read_json(metrics)
     markdown = environment().overlay(autoescape=False, keep_trailing_newline=True)
