@@ -32,6 +32,7 @@ OPTIONS = {
     "gaps up to 6": {"cubes": {"max_gap": 6}},
     "t = 2": {"cubes": {"radius": 2}},
     "boxes enlarged 1.25": {"cubes": {"scale": 1.25}},
+    "boxes below 0.7 confidence dropped": {"detect": {"confidence": 0.7}},
     "boxes inside others dropped": {"cubes": {"nested": 0.8}},
     "crops of 48 x 48": {"cubes": {"size": 48}},
     "classes: this detector, enlarged crop": {
@@ -62,13 +63,25 @@ def ssmtl(*words: object) -> None:
         sys.exit(done.stderr)
 
 
-def without_classes(detections: Path, copy: Path) -> Path:
-    """A copy of the detections that says nothing of classes, as imported boxes are."""
+def altered(detections: Path, copy: Path, changes: dict) -> Path:
+    """The detections of an option: fewer boxes, or none of their classes, as imported ones have."""
+    confidence = changes.get("detect", {}).get("confidence", 0)
+    imported = "weights" in changes.get("teachers", {})
+    if not (confidence or imported):
+        return detections
     if not copy.exists():
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(detections, copy)
         with h5py.File(copy, "r+") as file:
-            file.attrs["classes"] = "[]"
+            for group in file.values():
+                kept = group["confidence"][:] >= confidence
+                for name in list(group):
+                    values = group[name][:][kept]
+                    del group[name]
+                    group[name] = values
+                group.attrs["digest"] += f" {confidence}"
+            if imported:
+                file.attrs["classes"] = "[]"
     return copy
 
 
@@ -78,16 +91,14 @@ def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dic
     settings = {s: config.settings(tree, s, DATASET, MODEL) | changes.get(s, {}) for s in STAGES}
     settings["train"] = settings["train"] | {"cubes_seen": objects}
     flags = {s: config.flags(values).split() for s, values in settings.items()}
-    first = min((STAGES.index(stage) for stage in changes), default=0)
+    first = min((STAGES.index(stage) for stage in changes if stage in STAGES), default=0)
     place = [folder if i >= first else base for i in range(len(STAGES))]
     data = ROOT / "results" / DATASET / "data"
-    bare = "weights" in changes.get("teachers", {})
     files = {}
     for split in ("train", "test"):
         here = data / split / "0"
-        detections = here / "detections.h5"
-        if bare:
-            detections = without_classes(detections, folder / f"{split}_detections.h5")
+        copy = folder / f"{split}_detections.h5"
+        detections = altered(here / "detections.h5", copy, changes)
         cubes, teachers = place[0] / f"{split}_cubes.h5", place[1] / f"{split}_teachers.h5"
         source = ("--frames", here / "frames.h5", "--detections", detections)
         if not cubes.exists():
