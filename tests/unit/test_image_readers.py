@@ -176,7 +176,7 @@ def test_faults_of_the_presentation_attack_layout_are_named(faces):
     with pytest.raises(InputError, match="test: no attacks here"):
         presentation_attack.classes(faces, "test")
     (faces / "train" / "bona_fide").rename(faces / "train" / "live")
-    with pytest.raises(InputError, match="train: no folder 'bona_fide' here"):
+    with pytest.raises(InputError, match="train/bona_fide: no such folder; put real faces"):
         presentation_attack.classes(faces, "train")
 
 

@@ -100,7 +100,7 @@ def test_a_calibration_of_other_pictures_is_refused(file, run, tmp_path):
     path = tmp_path / "calibration.h5"
     scoring.calibrate(path, cubes=[file], teachers=[], groups=["cat"], **common)
     larger = write(tmp_path / "larger.h5", COUNTS, size=16)
-    with pytest.raises(InputError, match=r"cubes\.size 12, the data has 16"):
+    with pytest.raises(InputError, match=r"images\.size 12, the data has 16"):
         scoring.score_objects(
             tmp_path / "scores.h5", calibration=path, cubes=larger, teachers=None, **common
         )
@@ -110,5 +110,34 @@ def test_cubes_without_teachers_are_no_pictures(file, tmp_path):
     path = tmp_path / "cubes.h5"
     with store.create(path, "cubes", {"size": 12}):
         pass
-    with pytest.raises(InputError, match="kind 'images', found 'cubes'"):
+    with pytest.raises(InputError, match="need their teachers; give --teachers"):
         data.Samples([path])
+
+
+def test_a_class_named_twice_counts_once(file):
+    with data.Samples([file], groups=["dog", "dog"]) as samples:
+        assert len(samples) == 20
+
+
+def test_whole_persons_are_held_out(tmp_path):
+    path = write(tmp_path / "images.h5", {"bona_fide": 40})
+    people = [f"person {row % 8}" for row in range(40)]
+    with h5py.File(path, "r+") as out:
+        out["bona_fide"].create_dataset("subject", data=people, dtype=h5py.string_dtype())
+    with data.Samples([path]) as samples:
+        train, held = data.held_out(samples, 0.25, 0)
+    assert len(held) == 2 * 5 and len(train) == 6 * 5
+    assert not {people[row] for row in held} & {people[row] for row in train}
+
+
+@pytest.mark.parametrize("groups", [None, ["dog"], ["cat", "dog"]])
+def test_calibration_on_other_classes_is_refused(file, run, tmp_path, groups):
+    with pytest.raises(InputError, match="other pictures than the model was trained on"):
+        scoring.calibrate(
+            tmp_path / "calibration.h5",
+            weights=run / "model.safetensors",
+            cubes=[file],
+            teachers=[],
+            settings=config.defaults("score"),
+            groups=groups,
+        )

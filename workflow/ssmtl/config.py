@@ -96,6 +96,8 @@ def check_image_dataset(config: dict, name: str) -> None:
                 f"{place}.{key} names '{unknown[0]}', which is not under {section} "
                 f"({', '.join(names)})"
             )
+    if "pixel" in data["models"]:
+        raise InputError(f"{place}.models: 'pixel' means the baselines; call the model otherwise")
     if name in data["others"]:
         raise InputError(f"{place}.others names itself; its pictures are the normal ones")
 

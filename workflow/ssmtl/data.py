@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Samples:
 
     Or the pictures of all classes in files of pictures, which are cubes of one frame and have no
     teachers. Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip,
-    by its place in `clips`; groups: the clips or classes to take, all where not given.
+    by its place in `clips`; groups: the classes of pictures to take, all where not given.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Samples:
         kind = "cubes" if teachers else "images"
         self.pictures = kind == "images"
         for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
-            cube_file = self.stack.enter_context(store.read(cube_path, kind))
+            cube_file = self.stack.enter_context(read_samples(cube_path, kind))
             self.settings = store.settings_of(cube_file)
             teacher_file = None
             if teacher_path is not None:
@@ -103,6 +103,12 @@ class Samples:
     def __len__(self) -> int:
         return int(self.offsets[-1])
 
+    def persons(self) -> np.ndarray:
+        """The person in every picture, (N,) of str; empty where the files do not know them."""
+        if not all("subject" in group for group, _ in self.pairs):
+            return np.zeros(0, str)
+        return np.concatenate([group["subject"].asstr()[:] for group, _ in self.pairs])
+
     def read(self, rows: np.ndarray) -> torch.Tensor:
         """Cubes of the given rows, uint8 (len(rows), L, S, S, 3); neighbours in one HDF5 read."""
         out = np.empty((len(rows), *self.shape), np.uint8)
@@ -117,14 +123,21 @@ class Samples:
         return torch.from_numpy(out)
 
 
+def read_samples(path: Path, kind: str) -> AbstractContextManager[h5py.File]:
+    """The file of cubes or pictures; InputError where cubes come without their teachers."""
+    if kind == "images" and store.kind_of(path) == "cubes":
+        raise InputError(f"{path}: cubes of video need their teachers; give --teachers too")
+    return store.read(path, kind)
+
+
 def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:
-    """The groups of a file that are asked for, all by default; InputError for one it lacks."""
+    """The classes of a file that are asked for, all by default; InputError for one it lacks."""
     for name in groups or ():
         if name not in file:
             raise InputError(
                 f"{file.filename}: has no '{name}'; there are {', '.join(file) or 'none at all'}"
             )
-    return list(file) if groups is None else groups
+    return list(file if groups is None else dict.fromkeys(groups))
 
 
 def matching(teachers: h5py.File | None, clip: str, cubes: h5py.Group) -> h5py.Group | None:
@@ -145,15 +158,22 @@ def held_out(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.
 
 
 def split_pictures(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation, int (n,), by a seeded choice among all."""
+    """Rows for training and for validation, int (n,), by a seeded choice among all pictures.
+
+    Where the persons in them are known, and there are several, by whole persons.
+    """
     if len(samples) < 2:
         raise InputError(
             f"{samples.pairs[0][0].file.filename}: one picture only in "
             f"{', '.join(samples.clips)}; training and validation need one each"
         )
-    count = min(len(samples) - 1, max(1, round(share * len(samples))))
-    held = np.random.default_rng([seed, 15]).choice(len(samples), count, replace=False)
-    mask = np.isin(np.arange(len(samples)), held)
+    persons = samples.persons()
+    if len(np.unique(persons)) < 2:
+        persons = np.arange(len(samples))
+    units = np.unique(persons)
+    count = min(len(units) - 1, max(1, round(share * len(units))))
+    held = np.random.default_rng([seed, 15]).choice(units, count, replace=False)
+    mask = np.isin(persons, held)
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 

@@ -350,13 +350,15 @@ def reductions_text(summary: pd.DataFrame) -> list[str]:
 def read_summary(path: Path) -> pd.DataFrame:
     """The summary in a CSV of `ssmtl protocol`; InputError where it is another file."""
     try:
-        summary = pd.read_csv(path, dtype={"case": str})
+        # A class may be called None or NA.
+        summary = pd.read_csv(path, dtype={"case": str}, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: missing or not a CSV; run the protocol again") from error
-    if missing := {*KEYS, "protocol", "dataset", "auroc_mean"} - set(summary):
+    missing = {*KEYS, "protocol", "dataset", "auroc_mean"} - set(summary)
+    if missing or summary.empty:
         raise InputError(
-            f"{path}: no column {', '.join(sorted(missing))}; give the CSV of a protocol, not that "
-            "of its runs"
+            f"{path}: no {'column ' + ', '.join(sorted(missing)) if missing else 'rows'}; give the "
+            "CSV of a protocol, not that of its runs"
         )
     return summary
 

@@ -17,7 +17,7 @@ import torch
 
 from ssmtl import model as models
 from ssmtl import store
-from ssmtl.data import Samples, held_out, matching
+from ssmtl.data import Samples, held_out, matching, read_samples
 from ssmtl.device import device, memory_errors
 from ssmtl.errors import InputError
 from ssmtl.progress import progress
@@ -143,10 +143,13 @@ def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, whe
     classes: the teachers'; cubes: the settings that the cubes or pictures were made with.
     """
     model, card = models.load(weights, settings)
+    stage = "cubes" if "radius" in cubes else "images"
     spec, cubes = card["spec"], {"radius": 0} | cubes
+    if spec["classes"] and stage == "images":
+        raise InputError(f"{weights}: a model of video, whose cubes and teachers it needs")
     for what, found, expected in (
         ("detector classes", classes, spec["classes"]),
-        ("cubes.size", cubes["size"], spec["size"]),
+        (f"{stage}.size", cubes["size"], spec["size"]),
         ("cubes.radius", cubes["radius"], spec["radius"]),
     ):
         if found != expected:
@@ -193,6 +196,11 @@ def calibrate(
 def held_out_scores(model, card: dict, samples: Samples, batch: int, where) -> dict:
     """Task scores of what was held out of training, per task float32 (N,)."""
     if samples.pictures:
+        if card["train"]["digest"] != samples.digest:
+            raise InputError(
+                f"{samples.pairs[0][0].file.filename}: {', '.join(samples.clips)} are other "
+                "pictures than the model was trained on; give the same file and the same --groups"
+            )
         _, rows = held_out(samples, card["settings"]["validation"], card["seed"])
         parts = [
             score_batch(model, samples.read(part).numpy(), {}, where)
@@ -248,7 +256,7 @@ def score_objects(
     """
     where = device()
     with ExitStack() as stack:
-        crops = stack.enter_context(store.read(cubes, "cubes" if teachers else "images"))
+        crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
         teacher = stack.enter_context(store.read(teachers, "teachers")) if teachers else None
         model, card = load_for(
             weights,
@@ -308,6 +316,8 @@ def check_objects(calibration: Path, found: dict) -> None:
     with store.read(calibration, "calibration") as file:
         expected = json.loads(file.attrs["objects"])
     for stage, values in expected.items():
+        if stage not in found:
+            raise InputError(f"{calibration}: of another kind of model; calibrate this one")
         for key, value in values.items():
             if found[stage][key] != value:
                 raise InputError(

@@ -148,6 +148,15 @@ def read(path: Path, kind: str) -> Iterator[h5py.File]:
         yield file
 
 
+def kind_of(path: Path) -> str | None:
+    """The kind of an ssmtl file, None for any other, or none."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("kind")
+    except OSError:
+        return None
+
+
 def settings_of(file: h5py.File) -> dict:
     """The stage settings that a file was made with."""
     return json.loads(file.attrs["settings"])

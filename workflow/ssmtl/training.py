@@ -1,7 +1,7 @@
-"""Stage `train`: all tasks jointly, on normal video only.
+"""Stage `train`: all tasks jointly, on normal video or pictures only.
 
-Adam, learning rate 1e-3, 30 epochs, batch 256, 15 % of the training clips for validation, the
-weights with the lowest validation loss kept [M]. Test labels are never seen here.
+The weights with the lowest loss on what is held out of training, whole clips or single pictures,
+are kept [M]. Test labels are never seen here. Constants: docs/methods.md.
 """
 
 import importlib.metadata
@@ -122,7 +122,7 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self) -> None:
-        """Losses on the held-out clips, always with the same views; keeps the best weights."""
+        """Losses on the held-out rows, always with the same views; keeps the best weights."""
         self.model.eval()
         numbers = self.draws(VALIDATION)
         names, sums, count = ["total", *self.model.tasks], 0, 0
@@ -304,24 +304,37 @@ def train_model(
         history = pd.DataFrame(result.history)
         with store.replacing(output / "history.csv") as path:
             history.to_csv(path, index=False, float_format="%.6g")
-        held = sorted({samples.clips[clip] for clip in samples.clip[validation]})
         card = {
             "spec": spec,
             "settings": settings,
             "seed": seed,
             "best": {"step": result.best_step, "validation_loss": result.best_loss},
             "train": {
-                "clips": len(np.unique(samples.clip[train])),
-                "objects": len(train),
+                **learnt(samples, train, validation),
                 "cubes_seen": int(history["cubes_seen"].max()),
-                "validation_clips": held,
-                "validation_objects": len(validation),
             },
             "versions": versions(),
             "fingerprint": mark,
         }
         models.save(output, model.cpu(), card)
         shutil.rmtree(state)
+
+
+def learnt(samples: Samples, train: np.ndarray, validation: np.ndarray) -> dict:
+    """What a card says of the samples: rows int (n,) for training and for validation."""
+    if samples.pictures:
+        return {
+            "classes": samples.clips,
+            "pictures": len(train),
+            "validation_pictures": len(validation),
+            "digest": samples.digest,
+        }
+    return {
+        "clips": len(np.unique(samples.clip[train])),
+        "objects": len(train),
+        "validation_clips": sorted({samples.clips[clip] for clip in samples.clip[validation]}),
+        "validation_objects": len(validation),
+    }
 
 
 @contextmanager

@@ -46,11 +46,12 @@ def listing(path: Path, split: str) -> str:
 def split_folders(path: Path, split: str) -> list[Path]:
     """The classes' folders in a split; InputError where bona fide or attacks are missing."""
     folder = Path(path) / split
-    found = class_folders(folder)
-    if BONA_FIDE not in [child.name for child in found]:
-        raise InputError(f"{folder}: no folder '{BONA_FIDE}' here; put real faces into it")
+    real = folder / BONA_FIDE
+    if not real.is_dir():
+        raise InputError(f"{real}: no such folder; put real faces into {real}/<subject>/")
     if split == "train":
-        return [folder / BONA_FIDE]
+        return [real]
+    found = class_folders(folder)
     if len(found) == 1:
         raise InputError(
             f"{folder}: no attacks here; put them into <attack type>/<subject>/ beside {BONA_FIDE}"

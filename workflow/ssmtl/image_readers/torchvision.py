@@ -45,7 +45,7 @@ def classes(path: Path, split: str, name: str) -> list[str]:
 
 def labels_of(name: str) -> list[str]:
     """The classes in the order of their labels; InputError for an unknown data set."""
-    if name not in CLASSES:
+    if not isinstance(name, str) or name not in CLASSES:
         raise InputError(
             f"image reader 'torchvision': no data set '{name}'; there are {', '.join(CLASSES)}"
         )

@@ -33,11 +33,15 @@ OVERALL = {  # the case whose figures stand for the whole
     "out_of_distribution": "mean",
     "presentation_attack": "pooled",
 }
+HEADLINE = (
+    "Published, from memory: up to 31 % less AUROC error than a baseline of geometric "
+    "transformations."
+)
 RESULTS = {  # what the paper states, as far as it is known
-    "one_vs_all": "Published: up to 31 % less AUROC error than the shape tasks alone.",
-    "out_of_distribution": "Published: up to 31 % less AUROC error than the shape tasks alone.",
-    "presentation_attack": "Published, SiW-M: APCER at 5 % BPCER 39.1 %, against 77.5 % of the "
-    "shape tasks alone.",
+    "one_vs_all": HEADLINE,
+    "out_of_distribution": HEADLINE,
+    "presentation_attack": "Published, from memory: on SiW-M an APCER at 5 % BPCER of 39.1 %, "
+    "77.5 % before.",
 }
 
 
