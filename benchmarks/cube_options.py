@@ -12,6 +12,7 @@ is taken from the unchanged run.
 import argparse
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,7 @@ OPTIONS = {
         "teachers": {
             "backend": "ultralytics",
             "weights": "workflow/models/demo-detector.pt",
+            "cfg": "",
             "image_size": 128,
         },
     },
@@ -90,7 +92,7 @@ def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dic
     tree = yaml.safe_load((ROOT / "config.yaml").read_text())
     settings = {s: config.settings(tree, s, DATASET, MODEL) | changes.get(s, {}) for s in STAGES}
     settings["train"] = settings["train"] | {"cubes_seen": objects}
-    flags = {s: config.flags(values).split() for s, values in settings.items()}
+    flags = {s: shlex.split(config.flags(values)) for s, values in settings.items()}
     first = min((STAGES.index(stage) for stage in changes if stage in STAGES), default=0)
     place = [folder if i >= first else base for i in range(len(STAGES))]
     data = ROOT / "results" / DATASET / "data"
