@@ -32,6 +32,7 @@ RUN = settings_tree.run(config)
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN_FOLDER = "results/{dataset}/models/{model}/seed{seed}"
+IMAGE_RUN = "results/{imageset}/models/{normal}/{model}/seed{seed}"
 RELEASE = "results/{dataset}/release/{model}/seed{seed}"
 
 # Data sets whose models are taken as released, and those whose models are trained.

@@ -1,6 +1,5 @@
 # The trainer and the scorer of video, on pictures: cubes of one frame, without teachers. A protocol
 # asks for many small models, so each takes one core; without a GPU as many run at once as there are.
-IMAGE_RUN = "results/{imageset}/models/{normal}/{model}/seed{seed}"
 
 
 use rule train as train_images with:

@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from toy import NEW, insert_statement, write_clip
+
+from ssmtl.machine import has_gpu
 
 SHARDS = ("train/0", "test/0", "test/1")
 DATA = ("clips", "frames", "detect", "cubes", "teachers")
@@ -126,7 +127,7 @@ rule probe:
 """
 
 
-GPU = any(Path("/dev").glob("nvidia[0-9]*"))
+GPU = has_gpu()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import yaml
 from ssmtl.errors import InputError
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is the faster one
 STAGES = ("frames", "detect", "cubes", "teachers", "train", "score", "evaluate")
 MODEL_STAGES = STAGES[4:]  # those whose settings a model may change
 
