@@ -7,9 +7,7 @@ sees the same batches. Of each batch a process gets its part.
 
 import json
 import logging
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
 from pathlib import Path
@@ -21,12 +19,14 @@ import torch
 from ssmtl import distributed, store
 from ssmtl.device import free_memory
 from ssmtl.errors import InputError
+from ssmtl.overlap import prefetched
 from ssmtl.tasks.base import Batch
 
 log = logging.getLogger(__name__)
 
 BLOCK = 32  # neighbouring rows read at once
 POOL = 4096  # rows shuffled together
+BATCHES_AHEAD = 2  # of a streamed epoch, ready before they are used
 VALIDATION = 2**31  # an epoch number that training never reaches
 
 
@@ -227,6 +227,10 @@ class Loader:
         host = free_memory(torch.device("cpu")) / distributed.local_processes()
         if size <= share * min(free_memory(where), host):
             self.resident = samples.read(np.arange(len(samples))).to(where)
+        # What goes with the cubes lies where they are.
+        self.home = where if self.resident is not None else torch.device("cpu")
+        self.valid = samples.valid.to(self.home)
+        self.targets = {name: values.to(self.home) for name, values in samples.targets.items()}
         log.info(
             "%d samples, %.2f GB of cubes, %s",
             len(samples),
@@ -247,36 +251,43 @@ class Loader:
         ]
         while plan and skip >= len(plan[0]):
             skip -= len(plan.pop(0))
+        numbers = {name: values.to(self.home) for name, values in numbers.items()}
         if self.resident is not None:
             for rows in list(chain.from_iterable(plan))[skip:]:
-                yield self.batch(rows, self.resident[rows], numbers)
+                index = torch.from_numpy(rows).to(self.where)
+                yield self.batch(index, self.resident[index], numbers)
             return
-        with ThreadPoolExecutor(1) as reader:
-            pending = deque((batches, reader.submit(self.pool, batches)) for batches in plan[:1])
-            for index in range(len(plan)):
-                batches, future = pending.popleft()
-                order, cubes = future.result()
-                # The next pool is read while this one trains.
-                pending.extend(
-                    (following, reader.submit(self.pool, following))
-                    for following in plan[index + 1 : index + 2]
-                )
-                for rows in batches[skip:]:
-                    picked = cubes[np.searchsorted(order, rows)]
-                    yield self.batch(rows, picked.to(self.where), numbers)
-                skip = 0
+        for rows, cubes in prefetched(self.streamed(plan, skip), BATCHES_AHEAD):
+            yield self.batch(rows, cubes.to(self.where, non_blocking=True), numbers)
+
+    def streamed(self, plan: list[list[np.ndarray]], skip: int) -> Iterator[tuple]:
+        """The batches of a plan from number `skip` on: rows, and their cubes in host memory.
+
+        A pool is read while the one before it is in use.
+        """
+        pools = prefetched(map(self.pool, plan), 1)
+        for batches, (order, cubes) in zip(plan, pools, strict=True):
+            for rows in batches[skip:]:
+                picked = cubes[np.searchsorted(order, rows)]
+                # From pinned memory a GPU copies while it computes.
+                pinned = picked.pin_memory() if self.where.type == "cuda" else picked
+                yield torch.from_numpy(rows), pinned
+            skip = 0
 
     def pool(self, batches: list[np.ndarray]) -> tuple[np.ndarray, torch.Tensor]:
         """A pool's rows in ascending order, and their cubes in host memory."""
         rows = np.sort(np.concatenate(batches))
         return rows, self.samples.read(rows)
 
-    def batch(self, rows: np.ndarray, cubes: torch.Tensor, numbers: dict) -> Batch:
+    def batch(self, rows: torch.Tensor, cubes: torch.Tensor, numbers: dict) -> Batch:
+        def picked(values: torch.Tensor) -> torch.Tensor:
+            return values[rows].to(self.where, non_blocking=True)
+
         return Batch(
             cubes,
-            self.samples.valid[rows].to(self.where),
-            {name: values[rows].to(self.where) for name, values in numbers.items()},
-            {name: values[rows].to(self.where) for name, values in self.samples.targets.items()},
+            picked(self.valid),
+            {name: picked(values) for name, values in numbers.items()},
+            {name: picked(values) for name, values in self.targets.items()},
         )
 
 

@@ -37,6 +37,8 @@ from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)
 
+READ = 20  # steps whose losses are read from the device at once
+
 
 @dataclass
 class State:
@@ -88,6 +90,7 @@ class Trainer:
         self.total = total_steps(len(train), settings)
         self.per_epoch = epoch_steps(len(train), settings["batch"])
         self.state = State()
+        self.unread: list[torch.Tensor] = []  # losses of the last steps, still on the device
 
     def losses(self, batch) -> dict[str, torch.Tensor]:
         """Task losses of a batch; weights and losses are float32 whatever the precision."""
@@ -96,27 +99,39 @@ class Trainer:
             return self.model.losses(batch)
 
     def step(self, batch) -> None:
-        """One optimiser step; InputError if the loss is not finite."""
+        """One optimiser step."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate(self.state.step, self.total, self.settings)
         losses = self.losses(batch)
-        *means, count = whole(losses, batch).tolist()
-        values = dict(zip(losses, means, strict=True))
-        self.check_finite(values, "loss")
+        self.unread.append(whole(losses, batch))
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         distributed.add_gradients(self.model.parameters())
         self.optimiser.step()
         self.state.step += 1
-        for name, value in {**values, "cubes": int(count), "steps": 1}.items():
-            self.state.running[name] = self.state.running.get(name, 0) + value
 
-    def check_finite(self, losses: dict[str, float], what: str) -> None:
+    def read_losses(self) -> None:
+        """Adds the losses of the last steps to the running sums; InputError for one not finite.
+
+        Not at every step, since the device would then wait for the host; but before anything is
+        kept of the weights.
+        """
+        names = ["total", *self.model.tasks]
+        first = self.state.step - len(self.unread)
+        rows = torch.stack(self.unread).tolist() if self.unread else []
+        self.unread = []
+        for step, (*means, count) in enumerate(rows, first):
+            values = dict(zip(names, means, strict=True))
+            self.check_finite(values, "loss", step)
+            for name, value in {**values, "cubes": int(count), "steps": 1}.items():
+                self.state.running[name] = self.state.running.get(name, 0) + value
+
+    def check_finite(self, losses: dict[str, float], what: str, step: int) -> None:
         """InputError for a loss that is not finite: from then on all weights are lost."""
         if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise InputError(
                 f"training: the {what} of {' and '.join(bad)} is {losses[bad[0]]} at step "
-                f"{self.state.step}; lower train.learning_rate ({self.settings['learning_rate']}), "
+                f"{step}; lower train.learning_rate ({self.settings['learning_rate']}), "
                 "or, where it is so from step 0, make the teachers' files again"
             )
 
@@ -141,7 +156,7 @@ class Trainer:
         taken = state.running.pop("steps")
         train = {name: value / taken for name, value in state.running.items()}
         held = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
-        self.check_finite(held, "validation loss")
+        self.check_finite(held, "validation loss", state.step)
         for split, values in (("train", train), ("validation", held)):
             row = {"step": state.step, "cubes_seen": int(seen), "split": split}
             state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
@@ -182,6 +197,8 @@ class Trainer:
             batches = progress(batches, "train", "step", left)
         for batch in batches:
             self.step(batch)
+            if self.state.step in marks or self.state.step in saves or len(self.unread) == READ:
+                self.read_losses()
             if self.state.step in marks:
                 self.validate()
             if self.state.step in saves and distributed.is_first():
