@@ -284,19 +284,25 @@ def calibrate(a) -> None:
 
 
 def score(a) -> None:
-    from ssmtl.scoring import score_objects
+    from ssmtl.scoring import score_frames, score_objects
 
     fusion = a.settings["fusion"]
     if fusion != "mean" and a.calibration is None:
         raise InputError(f"score: --fusion {fusion} needs --calibration, made by `ssmtl calibrate`")
-    score_objects(
-        a.output,
-        weights=a.model,
-        calibration=a.calibration,
-        cubes=a.cubes,
-        teachers=a.teachers,
-        settings=a.settings,
-    )
+    given = {"weights": a.model, "calibration": a.calibration, "settings": a.settings}
+    if a.frames:
+        if a.detections is None or a.cubes or a.teachers:
+            raise InputError(
+                "score: --frames needs --detections, and neither --cubes nor --teachers"
+            )
+        stages = {name: getattr(a, f"{name}_settings") for name in ("cubes", "teachers")}
+        config.check({"datasets": {}, "run": {"datasets": []}} | stages)
+        stages = {name: config.defaults(name) | values for name, values in stages.items()}
+        score_frames(a.output, frames=a.frames, detections=a.detections, **stages, **given)
+        return
+    if a.cubes is None:
+        raise InputError("score: give --cubes and --teachers, or --frames and --detections")
+    score_objects(a.output, cubes=a.cubes, teachers=a.teachers, **given)
 
 
 def evaluate(a) -> None:
@@ -574,8 +580,12 @@ def commands() -> argparse.ArgumentParser:
         output=output("scores file (.h5)"),
         model=file("model.safetensors"),
         calibration=file("calibration.h5, for --fusion ecdf and fisher", **MAYBE),
-        cubes=file("cubes.h5, or images.h5"),
+        cubes=file("cubes.h5, or images.h5", **MAYBE),
         teachers=file("teachers.h5 of the same shard", **MAYBE),
+        frames=file("frames.h5, to score without cubes and teachers", **MAYBE),
+        detections=file("detections.h5 of the same shard", **MAYBE),
+        cubes_settings={"type": json.loads, "default": {}, "help": "with --frames: cubes, JSON"},
+        teachers_settings={"type": json.loads, "default": {}, "help": "teachers, JSON"},
     )
     c.add(
         "evaluate",

@@ -9,19 +9,24 @@ import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
 
+from ssmtl import direct, store
 from ssmtl import model as models
-from ssmtl import store
+from ssmtl.cubes import check_clips
 from ssmtl.data import Samples, held_out, matching, read_samples
 from ssmtl.device import device, memory_errors
 from ssmtl.errors import InputError
+from ssmtl.frames import Frames
+from ssmtl.overlap import prefetched
 from ssmtl.progress import progress
 from ssmtl.tasks.base import Batch
+from ssmtl.teachers import load_teacher
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ def gapless(cubes: np.ndarray, radius: int) -> np.ndarray:
 
 @torch.inference_mode()
 def score_batch(
-    model: models.Model, cubes: np.ndarray, targets: dict[str, np.ndarray], where
+    model: models.Model, cubes: np.ndarray | torch.Tensor, targets: dict[str, np.ndarray], where
 ) -> dict[str, np.ndarray]:
     """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,).
 
@@ -44,7 +49,7 @@ def score_batch(
     """
     count, length = cubes.shape[:2]
     batch = Batch(
-        torch.from_numpy(cubes).to(where),
+        torch.as_tensor(cubes).to(where),
         torch.tensor([[0, length]], device=where).expand(count, 2),
         targets={name: torch.from_numpy(values).to(where) for name, values in targets.items()},
     )
@@ -122,19 +127,28 @@ def check_range(scores: dict[str, np.ndarray], where: str) -> None:
             )
 
 
-def clip_scores(model, clips: Iterable[tuple], radius: int, batch: int, where) -> Iterator[tuple]:
-    """Task scores clip by clip: (cubes group, teachers group or None) -> (cubes group, scores)."""
-    names = list(model.tasks)
-    for cubes, teachers in clips:
-        parts = []
-        for start in range(0, len(cubes["frame"]), batch):
-            rows = np.s_[start : start + batch]
-            crops = gapless(cubes["cubes"][rows], radius)
-            targets = {"class_probs": teachers["class_probs"][rows]} if teachers else {}
-            parts.append(score_batch(model, crops, targets, where))
-        scores = concatenated(parts, names)
-        check_range(scores, f"{cubes.file.filename}: clip {cubes.name.strip('/')}")
-        yield cubes, scores
+def stored_batches(
+    cubes: h5py.Group, teachers: h5py.Group | None, radius: int, batch: int
+) -> Iterator[tuple[np.ndarray, dict]]:
+    """Gapless cubes of a clip, or pictures, and the teachers' rows, `batch` at a time."""
+    for start in range(0, len(cubes["frame"]), batch):
+        rows = np.s_[start : start + batch]
+        targets = {"class_probs": teachers["class_probs"][rows]} if teachers else {}
+        yield gapless(cubes["cubes"][rows], radius), targets
+
+
+def clip_scores(model: models.Model, batches: Iterable[tuple], name: str, where) -> dict:
+    """Task scores of a clip, per task float32 (N,); batches: cubes and targets as for
+    `score_batch`, made ahead by a thread; `name` is for the InputError of a score out of range."""
+    parts = [score_batch(model, *batch, where) for batch in prefetched(batches, 1)]
+    scores = concatenated(parts, list(model.tasks))
+    check_range(scores, name)
+    return scores
+
+
+def name_of(group: h5py.Group) -> str:
+    """A clip in its file, for messages."""
+    return f"{group.file.filename}: clip {group.name.strip('/')}"
 
 
 def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, where):
@@ -207,10 +221,12 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int, where) -> d
             for part in np.split(rows, range(batch, len(rows), batch))
         ]
     else:
-        held = set(card["train"]["validation_clips"])
-        pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
-        found = clip_scores(model, pairs, card["spec"]["radius"], batch, where)
-        parts = [scores for _, scores in found]
+        held, radius = set(card["train"]["validation_clips"]), card["spec"]["radius"]
+        parts = [
+            clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]), where)
+            for clip, pair in zip(samples.clips, samples.pairs, strict=True)
+            if clip in held
+        ]
     return concatenated(parts, list(model.tasks))
 
 
@@ -241,6 +257,15 @@ def model_settings(settings: dict) -> dict:
     return {"distillation_reduction": settings["distillation_reduction"]}
 
 
+@dataclass(frozen=True)
+class Clip:
+    """What is scored of a clip, or of a class of pictures: a group of cubes, or of detections."""
+
+    group: h5py.Group  # has the name and, as attributes, frames, width and height
+    places: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
+    batches: Iterable[tuple]  # cubes and targets as for `score_batch`
+
+
 def score_objects(
     output: Path,
     *,
@@ -265,30 +290,97 @@ def score_objects(
             model_settings(settings),
             where,
         )
-        pairs = [(crops[clip], matching(teacher, clip, crops[clip])) for clip in crops]
-        quantiles = None
-        if calibration is not None:
-            quantiles = read_calibration(calibration, settings, model.tasks)
-            check_objects(calibration, objects_settings((crops, teacher)))
-        columns = [*model.tasks, "combined", *(["speed"] if teacher else [])]
-        with (
-            store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
-            memory_errors("score", "lower score.batch, or free the GPU"),
-        ):
-            pairs = progress(pairs, "score", "clip", len(crops))
-            for cube, scores in clip_scores(
-                model, pairs, card["spec"]["radius"], settings["batch"], where
-            ):
-                group = out.create_group(cube.name)
-                places = {name: cube[name][:] for name in ("frame", "box") if name in cube}
-                extra = {"combined": combine(scores, settings["fusion"], quantiles)}
-                if teacher:
-                    extra["speed"] = box_speed(**places)
-                check_range(extra, f"{cubes}: clip {cube.name.strip('/')}")
-                for name, values in {**places, **scores, **extra}.items():
-                    group[name] = values
-                for name in ("frames", "width", "height"):
-                    group.attrs[name] = cube.attrs[name]
+        quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
+
+        def clip(name: str) -> Clip:
+            group = crops[name]
+            rows = matching(teacher, name, group)
+            places = {key: group[key][:] for key in ("frame", "box") if key in group}
+            batches = stored_batches(group, rows, card["spec"]["radius"], settings["batch"])
+            return Clip(group, places, batches)
+
+        # All clips are checked before the first is scored.
+        clips, video = [clip(name) for name in crops], teacher is not None
+        write_scores(output, model, clips, len(clips), video, quantiles, settings, where)
+
+
+def score_frames(
+    output: Path,
+    *,
+    weights: Path,
+    calibration: Path | None,
+    frames: Path,
+    detections: Path,
+    cubes: dict,
+    teachers: dict,
+    settings: dict,
+) -> None:
+    """Writes the same scores straight from the frames and boxes of one shard.
+
+    cubes, teachers: the settings of the stages that are left out.
+    """
+    where = device()
+    with (
+        store.read(frames, "frames") as source,
+        store.read(detections, "detections") as found,
+    ):
+        check_clips(source, found)
+        detector, classes = load_teacher(found, teachers, where)
+        model, _ = load_for(weights, classes, cubes, model_settings(settings), where)
+        about = {"cubes": cubes, "teachers": teachers}
+        quantiles = quantiles_for(calibration, settings, model, about)
+
+        def clip(name: str) -> Clip:
+            objects = direct.Objects.of(found[name], cubes)
+            batches = direct.batches(
+                Frames(source[name]), objects, detector, cubes, teachers, settings["batch"], where
+            )
+            return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
+
+        clips = (clip(name) for name in source)
+        write_scores(output, model, clips, len(source), True, quantiles, settings, where)
+
+
+def write_scores(
+    output: Path,
+    model,
+    clips: Iterable[Clip],
+    count: int,
+    video: bool,
+    quantiles: dict | None,
+    settings: dict,
+    where,
+) -> None:
+    """Writes the task scores of `count` clips, the combined one and, of video, the baseline."""
+    columns = [*model.tasks, "combined", *(["speed"] if video else [])]
+    with (
+        store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
+        memory_errors("score", "lower score.batch, or free the GPU"),
+    ):
+        for clip in progress(clips, "score", "clip", count):
+            name = name_of(clip.group)
+            scores = clip_scores(model, clip.batches, name, where)
+            extra = {"combined": combine(scores, settings["fusion"], quantiles)}
+            if video:
+                extra["speed"] = box_speed(**clip.places)
+            check_range(extra, name)
+            group = out.create_group(clip.group.name)
+            for key, values in {**clip.places, **scores, **extra}.items():
+                group[key] = values
+            for key in ("frames", "width", "height"):
+                group.attrs[key] = clip.group.attrs[key]
+
+
+def quantiles_for(calibration: Path | None, settings: dict, model, about: dict) -> dict | None:
+    """The calibration of a model's scores, if there is one, checked against what is scored.
+
+    about: the settings of its objects' stages.
+    """
+    if calibration is None:
+        return None
+    quantiles = read_calibration(calibration, settings, model.tasks)
+    check_objects(calibration, about)
+    return quantiles
 
 
 def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[str, np.ndarray]:

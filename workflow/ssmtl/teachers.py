@@ -7,6 +7,7 @@ imported boxes, those of a detector run on the enlarged object crop.
 
 import json
 import logging
+from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -95,36 +96,65 @@ def enlarged(
     return crops, inside
 
 
+class ClassVectors:
+    """Class probabilities of a clip's objects from a detector on their enlarged crops.
+
+    Takes the pictures of a clip as they pass by, and gives the vectors in the order of the rows.
+    frame int (N,) ascending; box float32 (N, 4) in pixels, on the detector's device.
+    """
+
+    def __init__(self, detector, frame: np.ndarray, box: torch.Tensor, settings: dict):
+        self.detector, self.frame, self.box, self.settings = detector, frame, box, settings
+        self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.found = np.zeros((0, len(detector.classes)), np.float32)
+
+    def see(self, number: int, picture: torch.Tensor) -> None:
+        """The picture of frame `number`, uint8 (H, W, 3) on the detector's device."""
+        low, high = (int(np.searchsorted(self.frame, number, side)) for side in ("left", "right"))
+        if high > low:
+            box, size = self.box[low:high], self.detector.image_size
+            self.waiting.append(enlarged(picture, box, size, self.settings["context"]))
+        if sum(len(places) for _, places in self.waiting) >= self.settings["batch"]:
+            self.look()
+
+    def look(self) -> None:
+        if self.waiting:
+            crops, places = map(torch.cat, zip(*self.waiting, strict=True))
+            vectors = detection.class_vectors(self.detector, crops, places)
+            self.found = np.concatenate((self.found, vectors))
+            self.waiting.clear()
+
+    def take(self, count: int) -> np.ndarray:
+        """The next rows, float32 (count, C); their pictures must have passed."""
+        if count > len(self.found):
+            self.look()
+        taken, self.found = self.found[:count], self.found[count:]
+        return taken
+
+
 def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
     """Class probabilities of every object from a detector on its enlarged crop, (N, C)."""
-    found = np.zeros((len(frame), len(detector.classes)), np.float32)
-    waiting: list[tuple[np.ndarray, torch.Tensor, torch.Tensor]] = []
+    vectors = ClassVectors(detector, frame, torch.from_numpy(box).to(detector.device), settings)
+    if len(frame):
+        first, count = int(frame[0]), int(frame[-1] - frame[0]) + 1
+        for number, picture in enumerate(islice(frames.decoded(first), count), first):
+            vectors.see(number, torch.from_numpy(picture).to(detector.device))
+    return vectors.take(len(frame))
 
-    def look() -> None:
-        if waiting:
-            rows, crops, places = zip(*waiting, strict=True)
-            found[np.concatenate(rows)] = detection.class_vectors(
-                detector, torch.cat(crops), torch.cat(places)
-            )
-            waiting.clear()
 
-    lows, highs = (
-        np.searchsorted(frame, np.arange(len(frames)), side) for side in ("left", "right")
+def load_teacher(found: h5py.File, settings: dict, where) -> tuple:
+    """The detector that says what objects are, None where their detections say so, and classes."""
+    if classes := json.loads(found.attrs["classes"]):
+        return None, classes
+    detector = detection.load(
+        settings["backend"],
+        settings["weights"],
+        cfg=settings["cfg"],
+        names=settings["names"],
+        image_size=settings["image_size"],
+        device=where,
     )
-    start = int(frame[0]) if len(frame) else len(frames)
-    for number, picture in enumerate(frames.decoded(start), start):
-        low, high = lows[number], highs[number]
-        if low == len(frame):
-            break
-        if high > low:
-            place = torch.from_numpy(picture).to(detector.device)
-            boxes = torch.from_numpy(box[low:high]).to(detector.device)
-            crops = enlarged(place, boxes, detector.image_size, settings["context"])
-            waiting.append((np.arange(low, high), *crops))
-        if sum(len(rows) for rows, *_ in waiting) >= settings["batch"]:
-            look()
-    look()
-    return found
+    return detector, list(detector.classes)
 
 
 def write_teachers(
@@ -146,18 +176,7 @@ def write_teachers(
         store.read(cubes, "cubes") as crops,
         store.Parts(output, "teachers", settings) as parts,
     ):
-        classes = json.loads(found.attrs["classes"])
-        detector = None
-        if not classes:
-            detector = detection.load(
-                settings["backend"],
-                settings["weights"],
-                cfg=settings["cfg"],
-                names=settings["names"],
-                image_size=settings["image_size"],
-                device=where,
-            )
-            classes = list(detector.classes)
+        detector, classes = load_teacher(found, settings, where)
         given = [store.file_digest(settings[key]) for key in ("resnet", "weights", "cfg")]
         network = None
         if split == "train":

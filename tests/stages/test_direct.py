@@ -1,0 +1,104 @@
+"""Scores straight from the frames: those that come through cubes.h5 and teachers.h5."""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from footage import Pipeline, run
+
+from ssmtl import cubes, direct
+
+sys.path.append(str(Path(__file__).parents[1] / "workflow"))
+from toy import write_detector
+
+CUBES = json.dumps(dict(zip(("size",), Pipeline.cubes[1:], strict=True)))
+
+
+def score_directly(ours: Pipeline, output: Path, shard: int, cubes: str, teachers: str, *options):
+    files = [(f"--{s}", ours.path(s, "test", shard)) for s in ("frames", "detections")]
+    where = ("--model", ours.weights, "--calibration", ours.model / "calibration.h5")
+    stages = ("--cubes-settings", cubes, "--teachers-settings", teachers)
+    run("score", output, *where, *sum(files, ()), *stages, *options)
+
+
+def assert_equal(first: Path, second: Path) -> int:
+    """All columns of two files of scores, to 1e-5; returns the number of objects."""
+    with h5py.File(first) as a, h5py.File(second) as b:
+        assert list(a) == list(b) and a.attrs["columns"] == b.attrs["columns"]
+        for clip in a:
+            assert dict(a[clip].attrs) == dict(b[clip].attrs)
+            for name in a[clip]:
+                np.testing.assert_allclose(a[clip][name][:], b[clip][name][:], atol=1e-5, rtol=0)
+        return sum(len(group["frame"]) for group in a.values())
+
+
+@pytest.mark.parametrize("batch", [3, 256])
+def test_scores_are_those_of_stored_cubes(done, tmp_path, batch):
+    objects = 0
+    for shard, stored in enumerate(done.scores()):
+        output = tmp_path / f"{shard}.h5"
+        score_directly(done, output, shard, CUBES, "{}", "--batch", batch)
+        objects += assert_equal(stored, output)
+    assert objects > 20
+
+
+def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp_path):
+    write_detector(tmp_path / "detector")
+    given = {
+        "backend": "darknet",
+        "weights": str(tmp_path / "detector/toy.weights"),
+        "cfg": str(tmp_path / "detector/toy.cfg"),
+        "names": str(tmp_path / "detector/toy.names"),
+        "image_size": 64,
+        "resnet": "random",
+        "resnet_size": 32,
+        "batch": 5,
+    }
+    options = sum(((f"--{k.replace('_', '-')}", v) for k, v in given.items()), ())
+    for split in ("train", "test"):
+        # The boxes alone, without their class vectors.
+        table = (copy.root / f"{split}.csv").read_text().splitlines()
+        (copy.root / f"{split}.csv").write_text(
+            "".join(",".join(line.split(",")[:7]) + "\n" for line in table)
+        )
+        copy.make_detections(split)
+        copy.make_cubes(split)
+        copy.make_teachers(split, 0, *options)
+    copy.make_model()
+    copy.make_calibration()
+    copy.make_scores(0)
+    output = tmp_path / "direct.h5"
+    score_directly(copy, output, 0, CUBES, json.dumps(given), "--batch", 7)
+    assert assert_equal(copy.scores()[0], output)
+
+
+def test_other_settings_than_the_models_are_refused(done, tmp_path, refused):
+    output = tmp_path / "scores.h5"
+    line = refused(
+        score_directly, done, output, 0, '{"size": 24}', "{}", absent=[output], within=tmp_path
+    )
+    assert "cubes.size 16" in line and "24" in line
+    line = refused(score_directly, done, output, 0, '{"sise": 16}', "{}", absent=[output])
+    assert "unknown key 'sise'" in line and "did you mean 'size'" in line
+
+
+@pytest.mark.parametrize("block", [1, 4, 1000])
+def test_blocks_hold_the_crops_of_every_frame(block):
+    """Against one crop at a time, with frames that many objects share and frames without any."""
+    rng = np.random.default_rng(0)
+    pictures = [torch.from_numpy(rng.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(20)]
+    frame = np.sort(rng.choice([2, 3, 4, 9, 10, 17], 25))
+    corner = rng.uniform(0, 20, (25, 2))
+    box = torch.tensor(np.concatenate((corner, corner + rng.uniform(4, 20, (25, 2))), 1)).float()
+    blocks = list(direct.cube_blocks(pictures, 0, frame, box, 2, 8, block))
+    assert [len(each) for each in blocks[:-1]] == [block] * (len(blocks) - 1)
+    found = torch.cat(blocks)
+    assert len(found) == 25
+    for row, number in enumerate(frame):
+        for step in range(-2, 3):
+            expected = cubes.crop(pictures[number + step], box[row : row + 1], 8)[0]
+            assert torch.equal(found[row, step + 2], expected)
