@@ -38,6 +38,9 @@ RELEASE = "results/{dataset}/release/{model}/seed{seed}"
 # Data sets whose models are taken as released, and those whose models are trained.
 TAKING = "|".join(n for n, d in config["datasets"].items() if d.get("released")) or "(?!)"
 TRAINING = "|".join(n for n, d in config["datasets"].items() if not d.get("released")) or "(?!)"
+# Data sets whose test clips are scored straight from their frames, and those whose cubes are stored.
+DIRECT = "|".join(n for n, d in config["datasets"].items() if d.get("direct")) or "(?!)"
+STORING = "|".join(n for n, d in config["datasets"].items() if not d.get("direct")) or "(?!)"
 
 
 wildcard_constraints:

@@ -32,6 +32,8 @@ rule score:
         f"{RUN_FOLDER}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    wildcard_constraints:
+        dataset=STORING,
     conda:
         "../envs/ssmtl.yaml"
     threads: 16
@@ -43,3 +45,33 @@ rule score:
     shell:
         "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
         " --cubes {input.cubes} --teachers {input.teachers} {params.options} 2>&1 | tee {log}"
+
+
+rule score_frames:
+    # The same scores, without cubes.h5 and teachers.h5 of the test clips.
+    input:
+        model=lambda w: f"{run_of('train', w)}/model.safetensors",
+        calibration=f"{RUN_FOLDER}/calibration.h5",
+        frames=f"{TEST_SHARD}/frames.h5",
+        detections=f"{TEST_SHARD}/detections.h5",
+        models=lambda w: model_files("teachers", w),
+    output:
+        f"{RUN_FOLDER}/scores/{{shard}}.h5",
+    log:
+        "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    wildcard_constraints:
+        dataset=DIRECT,
+    conda:
+        "../envs/ssmtl.yaml"
+    threads: 16
+    resources:
+        gpu=1,
+    params:
+        options=options("score"),
+        cubes=lambda w: json.dumps(settings("cubes", w), sort_keys=True),
+        teachers=lambda w: json.dumps(settings("teachers", w), sort_keys=True),
+        code=code("score"),
+    shell:
+        "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
+        " --frames {input.frames} --detections {input.detections} --cubes-settings {params.cubes:q}"
+        " --teachers-settings {params.teachers:q} {params.options} 2>&1 | tee {log}"

@@ -43,6 +43,21 @@ def test_training_by_two_processes(finished, project):
     assert not project.path(f"{RUN}/.state").exists()
 
 
+def test_scoring_straight_from_the_frames(project):
+    before, metrics = project.metrics(), f"{RUN}/metrics.json"
+    project.change(True, "datasets", "toy", "direct")
+    for name in ("cubes", "teachers"):
+        for shard in range(2):
+            project.path(f"results/toy/data/test/{shard}/{name}.h5").unlink()
+    jobs = project.planned(metrics)
+    assert {rule for rule, _ in jobs} == {"score_frames", "evaluate"}
+    project.build(metrics)
+    after = project.metrics()
+    assert after["objects"] == before["objects"]
+    for column, values in before["scores"]["zero"].items():
+        assert after["scores"]["zero"][column] == pytest.approx(values, abs=1e-4)
+
+
 def tool(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
