@@ -118,12 +118,10 @@ def detect(
     found: dict[int, Boxes] = {}
     for shape in dict.fromkeys(frame.shape for frame in frames):
         members = [index for index, frame in enumerate(frames) if frame.shape == shape]
-        fit = letterbox(
-            *shape[:2], detector.image_size, detector.stride, detector.square, detector.stretch
-        )
+        fit = fit_of(detector, shape)
 
         def run(indices: Sequence[int], fit: "Letterbox" = fit) -> list[Boxes]:
-            images = _place([frames[index] for index in indices], fit, detector)
+            images = place([frames[index] for index in indices], fit, detector)
             candidates = zip(*detector.raw(images), strict=True)
             return [_select(*each, fit, confidence, iou, max_boxes) for each in candidates]
 
@@ -218,6 +216,12 @@ def letterbox(
     )
 
 
+def fit_of(detector: Detector, shape: Sequence[int]) -> Letterbox:
+    """How pictures of `shape`, (height, width) and more, lie in this detector's input."""
+    sides = detector.image_size, detector.stride
+    return letterbox(*shape[:2], *sides, detector.square, detector.stretch)
+
+
 def read_names(path: str, count: int) -> tuple[str, ...]:
     """Class names from a file with one a line; without a file the numbers 0 to count - 1.
 
@@ -298,7 +302,7 @@ def _shrink_batch(detector: Detector, failed: int) -> None:
         torch.cuda.empty_cache()
 
 
-def _place(frames: list[np.ndarray], fit: Letterbox, detector: Detector) -> torch.Tensor:
+def place(frames: list[np.ndarray], fit: Letterbox, detector: Detector) -> torch.Tensor:
     """Frames of one size -> float32 (B, 3, *fit.canvas) in [0, 1] on the detector's device."""
     images = torch.from_numpy(np.stack(frames)).to(detector.device).permute(0, 3, 1, 2)
     images = images.float().div_(255)

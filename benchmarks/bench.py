@@ -1,0 +1,171 @@
+"""Throughput, peak memory and share of the machine's limit of every stage: `make bench`.
+
+    python benchmarks/bench.py                    # all stages, on the CPU and, if any, the GPU
+    python benchmarks/bench.py --stages frames,cubes --device cpu --scale 0.2
+
+A stage's benchmark is a file of `benchmarks/stages/` with
+
+    UNIT = "frames"                       # what is counted
+    DEVICES = ("cpu", "cuda")             # where it can run
+    def prepare(folder, scale): ...       # writes the input, of `scale` times the stated size
+    CASES = [Case(...), ...]              # measure.py
+
+Input is made anew and the same every time. Each case runs in a process of its own, so that its
+peak memory is its own.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+STAGES = ("frames", "detect", "cubes", "teachers", "train", "score")  # the order of the table
+
+
+def stage_module(name: str):
+    """The benchmark of a stage, `stages/{name}.py`."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", HERE / "stages" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def stage_names() -> list[str]:
+    found = {path.stem for path in (HERE / "stages").glob("*.py")}
+    return [name for name in STAGES if name in found] + sorted(found - set(STAGES))
+
+
+def child(device: str, *arguments) -> dict | list:
+    """What this script prints, as JSON on its last line, in a process that sees one device."""
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    done = subprocess.run(
+        [sys.executable, __file__, *map(str, arguments)],
+        env=os.environ | hidden,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"bench: failed: {' '.join(map(str, arguments))}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# --- In the child -----------------------------------------------------------------------------
+
+
+def answer(arguments: argparse.Namespace) -> dict | list:
+    """What a child is asked for: `about` a stage, `machine`, `prepare`, or a case by its number."""
+    import measure
+
+    if arguments.ask == "machine":
+        return measure.machine()
+    stage = stage_module(arguments.stage)
+    if arguments.ask == "about":
+        cases = [[case.kind, case.about, case.what] for case in stage.CASES]
+        return {"unit": stage.UNIT, "devices": stage.DEVICES, "cases": cases}
+    if arguments.ask == "prepare":
+        stage.prepare(arguments.folder, arguments.scale)
+        return {}
+    case = stage.CASES[int(arguments.ask)]
+    found = case.run(arguments.folder)
+    if case.kind == "check":
+        return found
+    items, seconds = found
+    return {
+        "what": case.what,
+        "items": items,
+        "seconds": round(seconds, 4),
+        "rate": round(items / seconds, 2),
+        "peak_mb": round(measure.peak_memory() / 1e6),
+        "cuda_peak_mb": round(measure.peak_cuda() / 1e6),
+    }
+
+
+# --- In the parent ----------------------------------------------------------------------------
+
+
+def measured(stage: str, about: dict, device: str, scale: float) -> list[dict]:
+    """The rows of a stage: one per case of kind `ours`, with its limit, rivals and checks."""
+    rows: dict[str, dict] = {}
+    with tempfile.TemporaryDirectory(prefix=f"bench-{stage}-") as folder:
+        where = ("--stage", stage, "--folder", folder)
+        child(device, "--ask", "prepare", *where, "--scale", scale)
+        for number, (kind, of, what) in enumerate(about["cases"]):
+            say(f"{stage} on {device}: {what}")
+            found = child(device, "--ask", number, *where)
+            if kind == "ours":
+                rows[of] = {"stage": stage, "device": device, "unit": about["unit"], **found}
+            elif kind == "check":
+                rows[of]["agreement"] = found
+            elif kind == "limit":
+                rows[of]["limit"] = found
+                rows[of]["share_of_limit"] = round(rows[of]["rate"] / found["rate"], 3)
+            else:
+                found["times_slower"] = round(rows[of]["rate"] / found["rate"], 2)
+                rows[of].setdefault("rivals", []).append(found)
+    return list(rows.values())
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+COLUMNS = "| stage | device | what | per second | peak memory | share of limit | against |"
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
+    lines = [COLUMNS, "|" + "---|" * (COLUMNS.count("|") - 1)]
+    for row in rows:
+        memory = f"{row['peak_mb']} MB"
+        if row["device"] == "cuda":
+            memory += f", GPU {row['cuda_peak_mb']} MB"
+        share = ""
+        if "limit" in row:
+            share = f"{row['share_of_limit']:.2f} of {row['limit']['what']}"
+        against = "; ".join(f"{r['times_slower']:.1f} x {r['what']}" for r in row.get("rivals", []))
+        cells = (row["stage"], row["device"], row["what"], f"{row['rate']:.0f} {row['unit']}")
+        lines.append(f"| {' | '.join((*cells, memory, share, against))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stages", default=",".join(stage_names()), help="comma-separated")
+    parser.add_argument("--device", choices=["cpu", "cuda", "all"], default="all")
+    parser.add_argument("--scale", type=float, default=1, help="times the stated size of the input")
+    parser.add_argument("--output", type=Path, default=Path("results/bench.json"))
+    for internal in ("--ask", "--stage"):
+        parser.add_argument(internal, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.ask:
+        print(json.dumps(answer(arguments)))
+        return
+    about = child("all", "--ask", "machine")
+    say("machine: " + ", ".join(f"{key} {value}" for key, value in about.items() if value))
+    say(f"load of the machine before: {os.getloadavg()[0]:.1f}")
+    present = ("cpu", "cuda") if about["gpu"] else ("cpu",)
+    if arguments.device != "all":
+        present = (arguments.device,)
+    start, rows = time.monotonic(), []
+    for stage in arguments.stages.split(","):
+        card = child("cpu", "--ask", "about", "--stage", stage)
+        for device in present:
+            if device in card["devices"]:
+                rows += measured(stage, card, device, arguments.scale)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
+    print(table(rows))
+    say(f"{time.monotonic() - start:.0f} s; {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

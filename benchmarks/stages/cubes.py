@@ -1,0 +1,99 @@
+"""Stage cubes: frames.h5 + detections.h5 -> cubes.h5, at test length 7 and training length 25.
+
+The rival goes object by object: it reads every image of the object's window from disk, cuts out
+the box, resizes it with OpenCV and writes the cube as one .npy file.
+"""
+
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import synthetic
+from measure import Case, best
+
+UNIT = "cubes"
+DEVICES = ("cpu", "cuda")
+FRAMES, SIZE, RADIUS = 250, 64, 3
+RIVAL_EVERY = 20  # objects that the rival leaves out for one that it takes
+
+
+def prepare(folder: Path, scale: float) -> None:
+    synthetic.write_clip(folder, round(FRAMES * scale))
+
+
+def stage(split: str):
+    def run(folder: Path) -> tuple[int, float]:
+        output = folder / f"{split}.h5"
+        files = ("--frames", folder / "frames.h5", "--detections", folder / "detections.h5")
+
+        def work() -> int:
+            synthetic.run("cubes", output, *files, "--split", split, "--size", SIZE)
+            with h5py.File(output) as file:
+                return len(file["clip"]["frame"])
+
+        return best(work, before=lambda: output.unlink(missing_ok=True))
+
+    return run
+
+
+def memory_copy(split: str):
+    """Copying as many bytes as the cubes have, once: a memory's bandwidth, reading and writing."""
+
+    def run(folder: Path) -> tuple[int, float]:
+        with h5py.File(folder / f"{split}.h5") as file:
+            shape = file["clip"]["cubes"].shape
+        block = np.ones((256, *shape[1:]), np.uint8)
+        target = np.empty_like(block)
+
+        def work() -> int:
+            for _ in range(0, shape[0], len(block)):
+                np.copyto(target, block)
+            return -(-shape[0] // len(block)) * len(block)
+
+        return best(work)
+
+    return run
+
+
+def one_by_one(folder: Path) -> tuple[int, float]:
+    """The loop over objects; with every RIVAL_EVERY-th, since it is slow."""
+    files = sorted((folder / "test" / "clip").iterdir())
+    target = folder / "rival"
+    target.mkdir(exist_ok=True)
+    with h5py.File(folder / "test.h5") as file:
+        frame, box = (file["clip"][name][::RIVAL_EVERY] for name in ("frame", "box"))
+
+    def work() -> int:
+        for number, (middle, (x1, y1, x2, y2)) in enumerate(
+            zip(frame, box.astype(int), strict=True)
+        ):
+            crops = []
+            for path in files[middle - RADIUS : middle + RADIUS + 1]:
+                picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+                crops.append(cv2.resize(picture[y1:y2, x1:x2], (SIZE, SIZE)))
+            np.save(target / f"{number}.npy", np.stack(crops))
+        return len(frame)
+
+    return best(work)
+
+
+def agreement(folder: Path) -> dict:
+    """Pixels against OpenCV's, away from the crop's edge, where OpenCV repeats the last pixel."""
+    with h5py.File(folder / "test.h5") as file:
+        ours = file["clip"]["cubes"][::RIVAL_EVERY]
+    theirs = np.stack([np.load(folder / "rival" / f"{n}.npy") for n in range(len(ours))])
+    edge = SIZE // 14 + 1  # half a pixel of a box that is 14 or more pixels wide
+    apart = np.abs(ours.astype(int) - theirs)[:, :, edge:-edge, edge:-edge]
+    assert apart.max() <= 2, f"pixels differ by {apart.max()}"
+    return {"cubes": len(ours), "largest_difference": int(apart.max())}
+
+
+CASES = [
+    Case("ours", "test", f"7 x {SIZE} x {SIZE}, 10 objects a frame", stage("test")),
+    Case("limit", "test", "a memory copy", memory_copy("test")),
+    Case("rival", "test", "imread and resize per object", one_by_one),
+    Case("check", "test", "the same pixels", agreement),
+    Case("ours", "train", f"25 x {SIZE} x {SIZE}, 10 objects a frame", stage("train")),
+    Case("limit", "train", "a memory copy", memory_copy("train")),
+]

@@ -1,0 +1,162 @@
+"""Stage detect: frames.h5 -> detections.h5, by the demo's detector and by YOLOv3-tiny.
+
+The rival reads the clip's images from its folder, as one does with Ultralytics. YOLOv3-tiny has
+random weights: its speed is that of the trained one, its boxes mean nothing.
+"""
+
+import struct
+from pathlib import Path
+
+import h5py
+import numpy as np
+import synthetic
+import torch
+from measure import Case, best
+from torchvision.ops import box_iou
+
+from ssmtl import detection
+from ssmtl.detection import base, darknet
+from ssmtl.device import device
+from ssmtl.frames import Frames
+
+UNIT = "frames"
+DEVICES = ("cpu", "cuda")
+FRAMES = {"cpu": 160, "cuda": 4000}
+MODELS = Path(__file__).parents[2] / "workflow" / "models"
+BATCH, CONFIDENCE, IOU = 16, 0.4, 0.45
+DETECTORS = {
+    "demo": {
+        "backend": "ultralytics",
+        "weights": str(MODELS / "demo-detector.pt"),
+        "image_size": 320,
+    },
+    "tiny": {
+        "backend": "darknet",
+        "weights": "tiny.weights",
+        "cfg": str(MODELS / "yolov3-tiny.cfg"),
+        "image_size": 416,
+    },
+}
+
+
+def prepare(folder: Path, scale: float) -> None:
+    synthetic.write_clip(folder, round(FRAMES[device().type] * scale))
+    write_weights(folder / "tiny.weights", MODELS / "yolov3-tiny.cfg")
+
+
+def write_weights(path: Path, cfg: Path) -> None:
+    """Random Darknet weights that keep the variance, with norms that change nothing."""
+    network = darknet.Darknet(darknet.parse_cfg(cfg.read_text(), str(cfg)), str(cfg))
+    rng = np.random.default_rng(0)
+    arrays = []
+    for layer in network.convolutions:
+        *norm, kernel = layer.counts
+        arrays += [np.full(n, value) for n, value in zip(norm, (0, 1, 0, 1), strict=False)]
+        deviation = (2 * len(layer.conv.weight) / kernel) ** 0.5
+        arrays.append(rng.normal(0, deviation, kernel))
+    path.write_bytes(
+        struct.pack("<3iq", 0, 2, 0, 0) + np.concatenate(arrays).astype("<f4").tobytes()
+    )
+
+
+def options(name: str, folder: Path) -> dict:
+    return DETECTORS[name] | {"weights": str(folder / DETECTORS[name]["weights"])}
+
+
+def stage(name: str):
+    def run(folder: Path) -> tuple[int, float]:
+        output, given = folder / f"{name}.h5", options(name, folder)
+        given |= {"batch": BATCH, "confidence": CONFIDENCE, "iou": IOU}
+
+        def work() -> int:
+            flags = (f"--{key.replace('_', '-')}={value}" for key, value in given.items())
+            synthetic.run("detect", output, "--frames", folder / "frames.h5", *flags)
+            return synthetic.frames_in(folder / "frames.h5")
+
+        return best(work, before=lambda: output.unlink(missing_ok=True))
+
+    return run
+
+
+def network_alone(name: str):
+    """Forward passes over tensors that are ready, in the same batches."""
+
+    @torch.inference_mode()
+    def run(folder: Path) -> tuple[int, float]:
+        detector = detection.load(**options(name, folder), device=device())
+        with h5py.File(folder / "frames.h5") as file:
+            frames = Frames(file["clip"])
+            fit = base.fit_of(detector, (frames.height, frames.width))
+            images = base.place([frames[i] for i in range(BATCH)], fit, detector)
+            count = len(frames)
+
+        def work() -> int:
+            for start in range(0, count, BATCH):
+                detector.raw(images[: count - start])
+            return count
+
+        return best(work)
+
+    return run
+
+
+def predict(folder: Path) -> tuple[int, float]:
+    """Ultralytics' own `YOLO.predict` with our weights, size, batch, thresholds and precision."""
+    from ultralytics import YOLO
+
+    model = YOLO(DETECTORS["demo"]["weights"])
+    found = []
+
+    def work() -> int:
+        found[:] = [
+            (result.boxes.xyxy.cpu().numpy(), result.boxes.conf.cpu().numpy())
+            for result in model.predict(
+                str(folder / "test" / "clip"),
+                stream=True,
+                batch=BATCH,
+                imgsz=DETECTORS["demo"]["image_size"],
+                conf=CONFIDENCE,
+                iou=IOU,
+                half=device().type == "cuda",
+                device=str(device()),
+                verbose=False,
+            )
+        ]
+        return len(found)
+
+    answer = best(work)
+    np.savez(
+        folder / "rival.npz",
+        frame=np.repeat(np.arange(len(found)), [len(boxes) for boxes, _ in found]),
+        box=np.concatenate([boxes for boxes, _ in found]),
+        confidence=np.concatenate([confidence for _, confidence in found]),
+    )
+    return answer
+
+
+def agreement(folder: Path) -> dict:
+    """Of the boxes of each, how many the other has too, with an IoU of at least 0.9."""
+    theirs = np.load(folder / "rival.npz")
+    with h5py.File(folder / "demo.h5") as file:
+        ours = {name: file["clip"][name][:] for name in ("frame", "box", "confidence")}
+    both = 0
+    for frame in np.union1d(ours["frame"], theirs["frame"]):
+        a, b = (each["box"][each["frame"] == frame] for each in (ours, theirs))
+        both += (
+            int((box_iou(*map(torch.from_numpy, (a, b))) >= 0.9).any(1).sum())
+            if len(a) and len(b)
+            else 0
+        )
+    share = both / max(len(ours["box"]), len(theirs["box"]))
+    assert share >= 0.98, f"{both} common boxes of {len(ours['box'])} and {len(theirs['box'])}"
+    return {"boxes": len(ours["box"]), "rival_boxes": len(theirs["box"]), "common": both}
+
+
+CASES = [
+    Case("ours", "demo", "demo detector, 320", stage("demo")),
+    Case("limit", "demo", "the network alone", network_alone("demo")),
+    Case("rival", "demo", "Ultralytics predict", predict),
+    Case("check", "demo", "the same boxes", agreement),
+    Case("ours", "tiny", "YOLOv3-tiny, 416", stage("tiny")),
+    Case("limit", "tiny", "the network alone", network_alone("tiny")),
+]
