@@ -23,18 +23,21 @@ UNIT = "frames"
 DEVICES = ("cpu", "cuda")
 FRAMES = {"cpu": 160, "cuda": 4000}
 MODELS = Path(__file__).parents[2] / "workflow" / "models"
-BATCH, CONFIDENCE, IOU = 16, 0.4, 0.45
+BATCH, IOU = 16, 0.45
+OBJECTNESS = -3  # of the random detector: some 30 candidates a frame at its confidence
 DETECTORS = {
     "demo": {
         "backend": "ultralytics",
         "weights": str(MODELS / "demo-detector.pt"),
         "image_size": 320,
+        "confidence": 0.4,
     },
     "tiny": {
         "backend": "darknet",
         "weights": "tiny.weights",
         "cfg": str(MODELS / "yolov3-tiny.cfg"),
         "image_size": 416,
+        "confidence": 0.1,
     },
 }
 
@@ -45,13 +48,15 @@ def prepare(folder: Path, scale: float) -> None:
 
 
 def write_weights(path: Path, cfg: Path) -> None:
-    """Random Darknet weights that keep the variance, with norms that change nothing."""
+    """Random Darknet weights: they keep the variance, the norms change nothing, objects are rare."""
     network = darknet.Darknet(darknet.parse_cfg(cfg.read_text(), str(cfg)), str(cfg))
     rng = np.random.default_rng(0)
     arrays = []
     for layer in network.convolutions:
         *norm, kernel = layer.counts
         arrays += [np.full(n, value) for n, value in zip(norm, (0, 1, 0, 1), strict=False)]
+        if not layer.normalised:  # a head: x, y, w, h, objectness, classes, for each anchor
+            arrays[-1].reshape(3, -1)[:, 4] = OBJECTNESS
         deviation = (2 * len(layer.conv.weight) / kernel) ** 0.5
         arrays.append(rng.normal(0, deviation, kernel))
     path.write_bytes(
@@ -65,8 +70,8 @@ def options(name: str, folder: Path) -> dict:
 
 def stage(name: str):
     def run(folder: Path) -> tuple[int, float]:
-        output, given = folder / f"{name}.h5", options(name, folder)
-        given |= {"batch": BATCH, "confidence": CONFIDENCE, "iou": IOU}
+        output = folder / f"{name}.h5"
+        given = options(name, folder) | {"batch": BATCH, "iou": IOU}
 
         def work() -> int:
             flags = (f"--{key.replace('_', '-')}={value}" for key, value in given.items())
@@ -83,7 +88,9 @@ def network_alone(name: str):
 
     @torch.inference_mode()
     def run(folder: Path) -> tuple[int, float]:
-        detector = detection.load(**options(name, folder), device=device())
+        given = options(name, folder)
+        del given["confidence"]
+        detector = detection.load(**given, device=device())
         with h5py.File(folder / "frames.h5") as file:
             frames = Frames(file["clip"])
             fit = base.fit_of(detector, (frames.height, frames.width))
@@ -115,7 +122,7 @@ def predict(folder: Path) -> tuple[int, float]:
                 stream=True,
                 batch=BATCH,
                 imgsz=DETECTORS["demo"]["image_size"],
-                conf=CONFIDENCE,
+                conf=DETECTORS["demo"]["confidence"],
                 iou=IOU,
                 half=device().type == "cuda",
                 device=str(device()),

@@ -9,6 +9,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import torch
@@ -32,11 +33,39 @@ def crop(picture: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
     Returns uint8 (N, size, size, 3). Each output pixel is the mean of its bilinear samples, one
     per source pixel and at least one.
     """
+    if picture.device.type == "cpu":
+        return torch.from_numpy(warped(picture.numpy(), boxes.numpy(), size))
     image = picture.permute(2, 0, 1)[None].float()
     index = torch.zeros(len(boxes), 1, device=boxes.device)
     # The default sampling ratio takes ceil(box / size) samples a side: no aliasing, no waste.
     crops = roi_align(image, torch.cat((index, boxes), 1), size, sampling_ratio=-1, aligned=True)
     return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def warped(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+    """The same crops by OpenCV, on a CPU two or three times as fast: equal up to rounding."""
+    corner = boxes - np.float32(0.5)  # the centre of the first pixel is 0
+    side = corner[:, 2:] - corner[:, :2]
+    samples = np.ceil(side / np.float32(size)).clip(1).astype(int)  # per output pixel, (N, 2)
+    step = side.astype(float) / (samples * size)
+    crops = np.empty((len(boxes), size, size, 3), np.uint8)
+    flags = {
+        "flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        "borderMode": cv2.BORDER_REPLICATE,
+        "hint": cv2.ALGO_HINT_ACCURATE,
+    }
+    exact = picture.astype(np.float32) if samples.max(initial=1) > 1 else None
+    for target, (x, y), (dx, dy), (across, down) in zip(
+        crops, corner[:, :2] + step / 2, step, samples, strict=True
+    ):
+        place = np.array(((dx, 0, x), (0, dy, y)))
+        if across == down == 1:
+            cv2.warpAffine(picture, place, (size, size), dst=target, **flags)
+        else:
+            fine = cv2.warpAffine(exact, place, (size * across, size * down), **flags)
+            mean = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
+            target[:] = mean.round()
+    return crops
 
 
 def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nested) -> np.ndarray:
@@ -99,7 +128,8 @@ def write_cubes(
     """Crops all cubes of a clip in one pass over its frames; returns a digest of the pixels.
 
     frame int (N,) ascending; box float32 (N, 4). Frames outside the clip stay black and are
-    excluded by `valid`. Only the cubes whose window holds the current frame are in memory.
+    excluded by `valid`. Only the cubes whose window holds the current frame are in memory. Frames
+    are decoded and cropped by threads.
     """
     where = device()
     boxes = torch.from_numpy(box).to(where)
@@ -108,34 +138,31 @@ def write_cubes(
     lows = np.searchsorted(frame, numbers - reach)
     highs = np.searchsorted(frame, numbers + reach, side="right")
     room = int((highs - lows).max(initial=0)) + FLUSH
-    buffer = torch.zeros(room, 2 * reach + 1, size, size, 3, dtype=torch.uint8)
+    buffer = np.zeros((room, 2 * reach + 1, size, size, 3), np.uint8)
     done, marks = 0, []  # buffer[0] is cube number `done`
 
     def flush(finished: int) -> None:
         nonlocal done
-        marks.append(append_cubes(group, buffer[:finished]))
-        waiting = buffer[finished:].clone()
+        store.write_rows(group, "cubes", buffer[:finished])
+        marks.append(store.digest(buffer[:finished]))
+        waiting = buffer[finished:].copy()
         buffer[: len(waiting)], buffer[len(waiting) :] = waiting, 0
         done += finished
 
-    start = max(0, int(frame[0]) - reach) if len(frame) else len(frames)
-    for number, picture in enumerate(frames.decoded(start), start):
+    def crops_of(number: int, picture: np.ndarray) -> np.ndarray:
+        shown = boxes[lows[number] : highs[number]]
+        return crop(torch.from_numpy(picture).to(where), shown, size).cpu().numpy()
+
+    start = max(0, int(frame[0]) - reach) if len(frame) else 0
+    stop = min(len(frames), int(frame[-1]) + reach + 1) if len(frame) else 0
+    for number, crops in enumerate(frames.decoded(start, stop, crops_of), start):
         low, high = lows[number], highs[number]
         if low - done >= FLUSH:
             flush(low - done)
-        if low == len(frame):
-            break
-        if high > low:
-            crops = crop(torch.from_numpy(picture).to(where), boxes[low:high], size).cpu()
-            slot = torch.from_numpy(number - frame[low:high].astype(np.int64) + reach)
-            buffer[torch.arange(low - done, high - done), slot] = crops
+        rows = np.arange(low, high)
+        buffer[rows - done, number - frame[rows] + reach] = crops
     flush(len(frame) - done)
     return store.digest(marks)
-
-
-def append_cubes(group: h5py.Group, cubes: torch.Tensor) -> str:
-    store.write_rows(group, "cubes", cubes.numpy())
-    return store.digest(cubes.numpy())
 
 
 def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:

@@ -2,31 +2,78 @@
 
 import json
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
 import h5py
 import numpy as np
+import torch
+from torchvision.io import ImageReadMode, decode_jpeg
 
 from ssmtl import detection, store
 from ssmtl.detection import imported
 from ssmtl.detection.base import Boxes
-from ssmtl.device import device
+from ssmtl.device import device, one_torch_thread
 from ssmtl.errors import InputError
-from ssmtl.frames import Frames
+from ssmtl.frames import Frames, ahead
 from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)
 
+CPU_BATCH = 4  # each core has its own; more at once is not faster there, and takes memory
+GPU_BATCH = 128
+SAMPLE = 8  # frames on which the batch size is measured
+WRITE = 64  # batches whose boxes are written at once
+CHUNK = 512  # rows of boxes that lie together in the file
 
-def detected(detector, frames: Frames, settings: dict) -> tuple[np.ndarray, Boxes]:
-    """Frame numbers int32 (N,) and boxes of one clip; decoding runs ahead of the detector."""
+
+def detected(detector, frames: Frames, settings: dict) -> Iterator[tuple[np.ndarray, Boxes]]:
+    """Frame numbers int32 (n,) and boxes of a clip, a run of frames at a time.
+
+    Each thread takes a batch from the encoded frames to the boxes, so that decoding, the network
+    and the suppression of boxes overlap. On a CPU the threads share the cores, and nothing waits
+    for all of them; on a GPU they take turns.
+    """
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
-    pictures, per_frame = frames.decoded(), []
-    while batch := list(islice(pictures, settings["batch"])):
-        per_frame += detection.detect(detector, batch, **limits)
-    counts = [len(boxes.box) for boxes in per_frame]
-    return np.repeat(np.arange(len(frames), dtype=np.int32), counts), joined(per_frame)
+    on_cpu = detector.device.type == "cpu"
+    largest = CPU_BATCH if on_cpu else GPU_BATCH
+    with one_torch_thread() if on_cpu else nullcontext():
+        if not detector.batch:
+            _, some = next(frames.encoded_blocks(SAMPLE))
+            pictures = decoded(frames, 0, some, detector.device, settings)
+            detector.batch = detection.fastest_batch(detector, pictures, largest, **limits)
+        detector.batch = min(detector.batch, largest)
+
+        def look(item) -> tuple[np.ndarray, Boxes]:
+            first, data = item
+            pictures = decoded(frames, first, data, detector.device, settings)
+            found = detection.detect(detector, pictures, **limits)
+            numbers = np.arange(first, first + len(found), dtype=np.int32)
+            return np.repeat(numbers, [len(boxes) for boxes in found]), joined(found)
+
+        yield from ahead(look, frames.encoded_blocks(detector.batch))
+
+
+def decoded(frames: Frames, first: int, data: list, where: torch.device, settings: dict) -> list:
+    """Some frames from number `first` on, uint8 (H, W, 3) each.
+
+    With `gpu_decode` JPEG is decoded by the GPU; what it cannot read, by the CPU.
+    """
+    if settings["gpu_decode"] and where.type == "cuda" and frames.encoding == "jpeg":
+        try:
+            return decoded_jpegs(data, where)
+        except RuntimeError as error:
+            log.debug("%s: frame %d and on: %s; decoded on the CPU", frames.name, first, error)
+    return [frames.decode(number, each) for number, each in enumerate(data, first)]
+
+
+def decoded_jpegs(data: list[np.ndarray], where: torch.device) -> list[torch.Tensor]:
+    """JPEG images decoded by a device, uint8 (H, W, 3) RGB each."""
+    images = [torch.from_numpy(each) for each in data]
+    pictures = decode_jpeg(images, mode=ImageReadMode.RGB, device=where)
+    return [picture.permute(1, 2, 0) for picture in pictures]
 
 
 def joined(boxes: list[Boxes]) -> Boxes:
@@ -35,18 +82,24 @@ def joined(boxes: list[Boxes]) -> Boxes:
     return Boxes(*(np.concatenate([getattr(b, name) for b in boxes]) for name in names))
 
 
-def write_boxes(group: h5py.Group, frames: Frames, frame: np.ndarray, boxes: Boxes) -> None:
-    """Stores one clip's boxes: frame (N,), box (N, 4), confidence, class_id, class_probs (N, C)."""
-    arrays = {"frame": frame, **vars(boxes)}
-    for name, values in arrays.items():
-        group[name] = values
+def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> None:
+    """Stores one clip's boxes as they come, (frame (n,), Boxes) at a time.
+
+    As frame (N,), box (N, 4), confidence (N,), class_id (N,), class_probs (N, C).
+    """
+    names, found = ("frame", *Boxes.__annotations__), iter(found)
+    while some := list(islice(found, WRITE)):
+        numbers, boxes = zip(*some, strict=True)
+        arrays = {"frame": np.concatenate(numbers), **vars(joined(boxes))}
+        for name, values in arrays.items():
+            store.write_rows(group, name, values, chunk=CHUNK)
     group.attrs.update(
         frames=len(frames),
         width=frames.width,
         height=frames.height,
-        digest=store.digest(*arrays.values()),
+        digest=store.digest([store.rows_digest(group[name]) for name in names]),
     )
-    if not len(frame):
+    if not len(group["frame"]):
         log.warning("%s: no objects found; its frames will score 0", frames.name)
 
 
@@ -68,6 +121,7 @@ def detect_objects(
             image_size=settings["image_size"],
             device=device(),
         )
+        detector.batch = settings["batch"]
         classes = list(detector.classes)
     given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
     with (
@@ -82,18 +136,20 @@ def detect_objects(
                 continue
             pictures = Frames(group)
             if detector is None:
-                found = imported.boxes_of_clip(
-                    table,
-                    clip,
-                    len(pictures),
-                    pictures.width,
-                    pictures.height,
-                    settings["confidence"],
-                )
+                found = [
+                    imported.boxes_of_clip(
+                        table,
+                        clip,
+                        len(pictures),
+                        pictures.width,
+                        pictures.height,
+                        settings["confidence"],
+                    )
+                ]
             else:
                 found = detected(detector, pictures, settings)
             with parts.write(clip, mark) as out:
-                write_boxes(out, pictures, *found)
+                write_boxes(out, pictures, found)
         parts.merge(classes=json.dumps(classes), detector=settings["backend"])
     with store.read(output, "detections") as file:
         count = sum(len(group["frame"]) for group in file.values())

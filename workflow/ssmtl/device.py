@@ -43,6 +43,20 @@ def seed_everything(seed: int) -> None:
 
 
 @contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Within, torch computes in the thread that calls it, so that several may at the same time.
+
+    Threads that begin within keep to that.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def memory_errors(what: str, remedy: str) -> Iterator[None]:
     """Turns an out-of-memory error into an InputError that names a remedy."""
     try:

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import h5py
@@ -17,13 +17,16 @@ import numpy as np
 from ssmtl import media, store
 from ssmtl.datasets import source_size
 from ssmtl.errors import InputError
+from ssmtl.machine import cores
 from ssmtl.manifest import read_manifest, rows
 from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)
 
-AHEAD = 64  # pictures in flight between reading and using them
+CLIPS = 2  # worked on at once, so that one is written while the other is decoded
 WRITE = 256  # encoded frames written to HDF5 at once
+READ = 32  # encoded frames read from HDF5 at once
+CHUNK = 1 << 18  # bytes of encoded frames that lie together in the file
 
 
 class Frames:
@@ -33,6 +36,7 @@ class Frames:
         self.group = group
         self.offsets = group["offsets"][:]
         self.name = f"{group.file.filename}: clip {group.name.strip('/')}"
+        self.encoding = str(group.attrs["encoding"])
         self.height, self.width = int(group.attrs["height"]), int(group.attrs["width"])
 
     def __len__(self) -> int:
@@ -44,24 +48,48 @@ class Frames:
     def __getitem__(self, index: int) -> np.ndarray:
         return media.decode_image(self.encoded(index), f"{self.name}, frame {index}")
 
-    def decoded(self, start: int = 0, threads: int = 2) -> Iterator[np.ndarray]:
-        """All frames from `start` on, decoded by threads ahead of their use."""
+    def encoded_blocks(self, size: int = READ, start: int = 0, stop: int | None = None) -> Iterator:
+        """Frames `start` to `stop`, `size` at a time: the first one's number, and their bytes."""
+        stop = len(self) if stop is None else stop
+        for first in range(start, stop, size):
+            bounds = self.offsets[first : min(first + size, stop) + 1]
+            block = self.group["bytes"][bounds[0] : bounds[-1]]
+            yield first, np.split(block, bounds[1:-1] - bounds[0])
 
-        def decode(item):
-            return media.decode_image(item[1], f"{self.name}, frame {item[0]}")
+    def decode(self, number: int, data: np.ndarray) -> np.ndarray:
+        return media.decode_image(data, f"{self.name}, frame {number}")
 
-        encoded = ((i, self.encoded(i)) for i in range(start, len(self)))
-        return ahead(decode, encoded, threads)
+    def decoded(
+        self, start: int = 0, stop: int | None = None, then: Callable | None = None
+    ) -> Iterator:
+        """Frames `start` to `stop`, decoded by threads ahead of their use.
+
+        then: (number, picture) -> what is given in place of the picture; the threads do that too.
+        """
+
+        def work(item):
+            picture = self.decode(*item)
+            return then(item[0], picture) if then else picture
+
+        blocks = self.encoded_blocks(READ, start, stop)
+        return ahead(work, chain.from_iterable(enumerate(data, n) for n, data in blocks))
 
 
-def ahead(function: Callable, items: Iterable, threads: int) -> Iterator:
-    """`map` by threads with a bounded number of results waiting, in order."""
-    items = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        queue = deque(pool.submit(function, item) for item in islice(items, AHEAD))
+def ahead(function: Callable, items: Iterable, threads: int = 0, waiting: int = 0) -> Iterator:
+    """`map` by threads, as many as there are cores, in order.
+
+    At most `waiting` results, or two for each thread, are there before they are asked for.
+    """
+    threads = threads or cores()
+    items, pool = iter(items), ThreadPoolExecutor(threads)
+    try:
+        some = islice(items, waiting or 2 * threads)
+        queue = deque(pool.submit(function, item) for item in some)
         while queue:
             yield queue.popleft().result()
             queue.extend(pool.submit(function, item) for item in islice(items, 1))
+    finally:  # also where the caller stops early, or an item fails
+        pool.shutdown(cancel_futures=True)
 
 
 def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iterator[tuple]]:
@@ -76,7 +104,7 @@ def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iter
             data = encode(picture) if encode else media.encode_jpeg(picture, quality)
             return data, picture.shape[:2]
 
-        return encoding, ahead(pack, media.video_frames(source), 2)
+        return encoding, ahead(pack, media.video_frames(source))
     files = media.image_files(source)
     keep = all(file.suffix.lower() in (".jpg", ".jpeg") for file in files)
 
@@ -85,7 +113,7 @@ def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iter
         picture = media.decode_image(data, str(file))  # so that a bad file is noticed here
         return data if keep else media.encode_png(picture), picture.shape[:2]
 
-    return "jpeg" if keep else "png", ahead(load, files, 2)
+    return "jpeg" if keep else "png", ahead(load, files)
 
 
 def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
@@ -103,7 +131,7 @@ def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
             offsets.append(offsets[-1] + len(data))
         joined = np.frombuffer(b"".join(data for data, _ in block), np.uint8)
         contents.append(store.digest(joined.tobytes()))
-        store.write_rows(group, "bytes", joined)
+        store.write_rows(group, "bytes", joined, chunk=CHUNK)
     found = len(offsets) - 1
     if found != row.frames:
         raise InputError(
@@ -128,12 +156,21 @@ def extract_frames(
     """Writes `frames.h5` of one shard."""
     clips = rows(read_manifest(manifest), split, shard)
     with store.Parts(output, "frames", settings) as parts:
-        for row in progress(list(clips.itertuples()), "frames", "clip"):
+        missing = []
+        for row in clips.itertuples():
             size = source_size(Path(row.source))
             mark = store.digest(settings, code, row.source, row.frames, size)
             if not parts.has(row.clip, mark):
-                with parts.write(row.clip, mark) as group:
-                    write_clip(group, row, **settings)
+                missing.append((row, mark))
+
+        def make(item) -> None:
+            row, mark = item
+            with parts.write(row.clip, mark) as group:
+                write_clip(group, row, **settings)
+
+        made = ahead(make, missing, CLIPS, CLIPS)
+        for _ in progress(made, "frames", "clip", len(missing)):
+            pass
         parts.merge()
     with store.read(output, "frames") as file:
         frames = sum(int(g.attrs["frames"]) for g in file.values())

@@ -162,12 +162,19 @@ def settings_of(file: h5py.File) -> dict:
     return json.loads(file.attrs["settings"])
 
 
-def write_rows(group: h5py.Group, name: str, values: np.ndarray) -> None:
-    """Appends rows to a dataset of `group`, which is made with the first call."""
+def write_rows(
+    group: h5py.Group, name: str, values: np.ndarray, chunk: int = 4096, **filters
+) -> None:
+    """Appends rows to a dataset of `group`, which is made with the first call.
+
+    chunk: most rows that lie together, fewer where they would take more than 1 MiB; filters:
+    h5py's, such as `compression`.
+    """
     if name not in group:
         row = max(1, int(np.prod(values.shape[1:])) * values.dtype.itemsize)
-        chunk = (max(1, min(4096, (1 << 20) // row)), *values.shape[1:])
-        group.create_dataset(name, data=values, maxshape=(None, *values.shape[1:]), chunks=chunk)
+        chunks = (max(1, min(chunk, (1 << 20) // row)), *values.shape[1:])
+        limits = (None, *values.shape[1:])
+        group.create_dataset(name, data=values, maxshape=limits, chunks=chunks, **filters)
         return
     dataset = group[name]
     start = len(dataset)
@@ -186,6 +193,11 @@ def digest(*parts) -> str:
             part = json.dumps(part, sort_keys=True).encode()
         state.update(part)
     return state.hexdigest()[:16]
+
+
+def rows_digest(dataset: h5py.Dataset, rows: int = 1 << 14) -> str:
+    """A short hash of a dataset's values, read `rows` at a time."""
+    return digest([digest(dataset[start : start + rows]) for start in range(0, len(dataset), rows)])
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """Object detection: one back end per file, chosen by name, all behind one `detect` call."""
 
-from ssmtl.detection.base import Boxes, Detector, class_vectors, detect, load
+from ssmtl.detection.base import Boxes, Detector, class_vectors, detect, fastest_batch, load
 
-__all__ = ["Boxes", "Detector", "class_vectors", "detect", "load"]
+__all__ = ["Boxes", "Detector", "class_vectors", "detect", "fastest_batch", "load"]

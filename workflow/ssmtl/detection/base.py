@@ -9,10 +9,12 @@ import importlib
 import logging
 import math
 import re
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch.nn import functional
 from torchvision.ops import batched_nms
 
 from ssmtl.errors import InputError
+from ssmtl.machine import cores
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Detector(ABC):
     stride: the sides of the input are multiples of it.
     has_objectness: whether `raw` gives an objectness of its own.
     batch: pictures per forward pass; halved for good when the device runs out of memory.
+    turns: forward passes at the same time: one per core on a CPU, two on a GPU, of which one
+    computes while the other's results are fetched.
     """
 
     grey: float = 114 / 255
@@ -71,6 +76,7 @@ class Detector(ABC):
         self.classes = tuple(classes)
         self.image_size = image_size
         self.device = device
+        self.turns = Semaphore(cores() if device.type == "cpu" else 2)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -102,15 +108,15 @@ def load(
 @torch.inference_mode()
 def detect(
     detector: Detector,
-    frames: Sequence[np.ndarray],
+    frames: Sequence[np.ndarray | torch.Tensor],
     *,
     confidence: float,
     iou: float,
     max_boxes: int = 300,
 ) -> list[Boxes]:
-    """The objects of each frame, in the order of the frames.
+    """The objects of each frame, in the order of the frames. May be called by several threads.
 
-    frames: uint8 (H, W, 3) RGB each, of any mixture of sizes.
+    frames: uint8 (H, W, 3) RGB each, of any mixture of sizes, in host memory or on the device.
     confidence: least confidence of a box; iou: of two boxes of the same class that overlap by more
     than this, the less confident goes; max_boxes: most boxes per frame.
     Raises InputError where not even one frame fits into the device's memory.
@@ -121,12 +127,34 @@ def detect(
         fit = fit_of(detector, shape)
 
         def run(indices: Sequence[int], fit: "Letterbox" = fit) -> list[Boxes]:
-            images = place([frames[index] for index in indices], fit, detector)
-            candidates = zip(*detector.raw(images), strict=True)
-            return [_select(*each, fit, confidence, iou, max_boxes) for each in candidates]
+            with detector.turns:
+                images = place([frames[index] for index in indices], fit, detector)
+                candidates = _confident(*detector.raw(images), confidence)
+            return [_select(*each, fit, iou, max_boxes) for each in candidates]
 
         found.update(zip(members, _in_batches(detector, members, run), strict=True))
     return [found[index] for index in range(len(frames))]
+
+
+def fastest_batch(detector: Detector, frames: Sequence[np.ndarray], largest: int, **limits) -> int:
+    """Pictures per forward pass that take the least time each: 1, 2, 4, ... up to `largest`.
+
+    Tried on `frames`, repeated as need be, until memory ends or twice the size saves less than a
+    twentieth. limits: those of `detect`. Raises InputError where not even one picture fits.
+    """
+    best, least = 1, math.inf
+    for size in (1 << power for power in range(largest.bit_length())):
+        detector.batch = size
+        some = [frames[index % len(frames)] for index in range(size)]
+        detect(detector, some, **limits)  # the first pass of a size chooses its kernels
+        start = time.perf_counter()
+        detect(detector, some, **limits)
+        each = (time.perf_counter() - start) / size
+        if detector.batch < size or each > 0.95 * least:
+            break
+        best, least = size, each
+    log.info("%s: %d pictures per forward pass, %.1f ms each", detector.device, best, 1e3 * least)
+    return best
 
 
 @torch.inference_mode()
@@ -302,9 +330,12 @@ def _shrink_batch(detector: Detector, failed: int) -> None:
         torch.cuda.empty_cache()
 
 
-def place(frames: list[np.ndarray], fit: Letterbox, detector: Detector) -> torch.Tensor:
+def place(
+    frames: list[np.ndarray | torch.Tensor], fit: Letterbox, detector: Detector
+) -> torch.Tensor:
     """Frames of one size -> float32 (B, 3, *fit.canvas) in [0, 1] on the detector's device."""
-    images = torch.from_numpy(np.stack(frames)).to(detector.device).permute(0, 3, 1, 2)
+    images = torch.stack([torch.as_tensor(frame) for frame in frames]).to(detector.device)
+    images = images.permute(0, 3, 1, 2)
     images = images.float().div_(255)
     if fit.resized != fit.source:
         images = functional.interpolate(images, fit.resized, mode="bilinear")
@@ -313,20 +344,32 @@ def place(frames: list[np.ndarray], fit: Letterbox, detector: Detector) -> torch
     return functional.pad(images, (fit.left, right, fit.top, bottom), value=detector.grey)
 
 
+def _confident(
+    box: torch.Tensor, objectness: torch.Tensor, probs: torch.Tensor, confidence: float
+) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Per picture the box, confidence and class vector of what is confident enough, on the CPU.
+
+    What is left is little, so that it is fetched from the device once for the whole batch and the
+    rest is faster on the CPU.
+    """
+    score = objectness * probs.amax(-1)
+    picture, candidate = torch.nonzero(score >= confidence, as_tuple=True)
+    found = [each[picture, candidate].cpu() for each in (box, score, probs)]
+    counts = torch.bincount(picture, minlength=len(box)).tolist()
+    return zip(*(each.split(counts) for each in found), strict=True)
+
+
 def _select(
     box: torch.Tensor,
-    objectness: torch.Tensor,
+    score: torch.Tensor,
     probs: torch.Tensor,
     fit: Letterbox,
-    confidence: float,
     iou: float,
     max_boxes: int,
 ) -> Boxes:
-    """The candidates of one picture -> its objects: threshold, suppression, source pixels."""
-    best, class_id = probs.max(-1)
-    score = objectness * best
-    kept = torch.nonzero(score >= confidence)[:, 0]
-    box, score, class_id, probs = (each[kept] for each in (box, score, class_id, probs))
+    """The candidates of one picture -> its objects: suppression, source pixels."""
+    kept = torch.arange(len(box))
+    class_id = probs.argmax(-1) if len(box) else kept
     if len(kept):
         # batched_nms parts the classes by shifting them, which needs coordinates of 0 and more.
         kept = batched_nms(box - box.min(), score, class_id, iou)
@@ -334,10 +377,10 @@ def _select(
     solid = (box[:, 2:] > box[:, :2]).all(1)  # a box in the grey border ends up empty
     kept = kept[solid][:max_boxes]
     return Boxes(
-        box=box[solid][:max_boxes].cpu().numpy(),
-        confidence=score[kept].cpu().numpy(),
-        class_id=class_id[kept].cpu().numpy().astype(np.int32),
-        class_probs=probs[kept].cpu().numpy(),
+        box=box[solid][:max_boxes].numpy(),
+        confidence=score[kept].numpy(),
+        class_id=class_id[kept].numpy().astype(np.int32),
+        class_probs=probs[kept].numpy(),
     )
 
 
