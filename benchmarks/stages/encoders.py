@@ -6,10 +6,8 @@ At the end of the table's row stands what 30 epochs of Ped2 take at that rate.
 from pathlib import Path
 
 import training_input
-from train import convolutions_alone, timed
-
 from measure import Case
-from ssmtl.device import device
+from train import convolutions_alone, timed
 
 UNIT = "cubes"
 DEVICES = ("cuda",)

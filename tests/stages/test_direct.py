@@ -94,7 +94,11 @@ def test_blocks_hold_the_crops_of_every_frame(block):
     frame = np.sort(rng.choice([2, 3, 4, 9, 10, 17], 25))
     corner = rng.uniform(0, 20, (25, 2))
     box = torch.tensor(np.concatenate((corner, corner + rng.uniform(4, 20, (25, 2))), 1)).float()
-    blocks = list(direct.cube_blocks(pictures, 0, frame, box, 2, 8, block))
+
+    def crops(number):
+        return cubes.crop(pictures[number], box[slice(*direct.members(frame, number, 2))], 8)
+
+    blocks = list(direct.cube_blocks(map(crops, range(20)), 0, frame, 2, block))
     assert [len(each) for each in blocks[:-1]] == [block] * (len(blocks) - 1)
     found = torch.cat(blocks)
     assert len(found) == 25

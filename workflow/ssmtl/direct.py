@@ -17,42 +17,38 @@ from ssmtl.teachers import ClassVectors
 
 
 def cube_blocks(
-    pictures: Iterable[torch.Tensor],
-    first: int,
-    frame: np.ndarray,
-    box: torch.Tensor,
-    reach: int,
-    size: int,
-    block: int,
+    crops: Iterable[torch.Tensor], first: int, frame: np.ndarray, reach: int, block: int
 ) -> Iterator[torch.Tensor]:
-    """All cubes of a clip in one pass over its pictures, `block` at a time, in the order of rows.
+    """All cubes of a clip in one pass over its frames, `block` at a time, in the order of rows.
 
-    pictures: uint8 (H, W, 3), those of the frames `first` and on; frame int (N,) ascending; box
-    float32 (N, 4) on the pictures' device. Yields uint8 (block, 2 * reach + 1, size, size, 3), the
-    last with what is left. Frames outside the clip stay black. Only the cubes whose window holds
-    the current frame, and those of an unfinished block, are in memory.
+    crops: of the frames `first` and on, uint8 (n, S, S, 3), for the n objects whose window holds
+    that frame; frame int (N,) ascending. Yields uint8 (block, 2 * reach + 1, S, S, 3), the last
+    with what is left. Frames outside the clip stay black. Only the cubes whose window holds the
+    current frame, and those of an unfinished block, are in memory.
     """
-    waiting = torch.zeros(0, 2 * reach + 1, size, size, 3, dtype=torch.uint8, device=box.device)
-    done = 0  # waiting[0] is cube number `done`
-    for number, picture in enumerate(pictures, first):
-        # The objects whose window holds a frame stand next to one another: rows low..high.
-        low = int(np.searchsorted(frame, number - reach))
-        high = int(np.searchsorted(frame, number + reach, side="right"))
+    waiting, done = None, 0  # waiting[0] is cube number `done`
+    for number, found in enumerate(crops, first):
+        if waiting is None:
+            waiting = found.new_zeros(0, 2 * reach + 1, *found.shape[1:])
+        low, high = members(frame, number, reach)
         while low - done >= block:
             yield waiting[:block]
             waiting, done = waiting[block:].clone(), done + block
-        if low == len(frame):
-            break
         if high - done > len(waiting):
             # Room for as many again, so that this is seldom done.
             more = waiting.new_zeros(2 * (high - done) - len(waiting), *waiting.shape[1:])
             waiting = torch.cat((waiting, more))
-        if high > low:
-            slot = torch.from_numpy(number - frame[low:high].astype(np.int64) + reach)
-            rows = torch.arange(low - done, high - done)
-            waiting[rows.to(box.device), slot.to(box.device)] = crop(picture, box[low:high], size)
-    left = len(frame) - done
-    yield from waiting[:left].split(block)
+        slot = torch.from_numpy(number - frame[low:high].astype(np.int64) + reach)
+        rows = torch.arange(low - done, high - done)
+        waiting[rows.to(found.device), slot.to(found.device)] = found
+    if waiting is not None:
+        yield from waiting[: len(frame) - done].split(block)
+
+
+def members(frame: np.ndarray, number: int, reach: int) -> tuple[int, int]:
+    """The rows low..high of the objects whose window holds a frame: they are neighbours."""
+    low = np.searchsorted(frame, number - reach)
+    return int(low), int(np.searchsorted(frame, number + reach, side="right"))
 
 
 @dataclass(frozen=True)
@@ -82,22 +78,25 @@ def batches(
     if not len(frame):
         return
     area = expanded(objects.box, cubes["scale"], frames.width, frames.height)
-    first = max(0, int(frame[0]) - radius)
-    vectors = None
-    if detector is not None:
-        box = torch.from_numpy(objects.box).to(where)
-        vectors = ClassVectors(detector, frame, box, teachers)
+    area = torch.from_numpy(area).to(where)
+    first, stop = max(0, int(frame[0]) - radius), min(len(frames), int(frame[-1]) + radius + 1)
+    vectors = detector and ClassVectors(detector, frame, objects.box, teachers)
 
-    def pictures() -> Iterator[torch.Tensor]:
-        for number, picture in enumerate(frames.decoded(first), first):
-            picture = torch.from_numpy(picture).to(where)
+    def look(number: int, picture: np.ndarray) -> tuple:
+        """What a frame gives: crops of all objects about it, and enlarged ones of its own."""
+        low, high = members(frame, number, radius)
+        place = torch.from_numpy(picture).to(where)
+        return crop(place, area[low:high], cubes["size"]), vectors and vectors.crops(number, place)
+
+    def crops() -> Iterator[torch.Tensor]:
+        for found, own in frames.decoded(first, stop, look):
             if vectors:
-                vectors.see(number, picture)
-            yield picture
+                vectors.add(own)
+            yield found
 
-    area, done = torch.from_numpy(area).to(where), 0
-    for block in cube_blocks(pictures(), first, frame, area, radius, cubes["size"], batch):
-        stop = done + len(block)
-        probs = vectors.take(len(block)) if vectors else objects.class_probs[done:stop]
+    done = 0
+    for block in cube_blocks(crops(), first, frame, radius, batch):
+        rows = slice(done, done + len(block))
+        probs = vectors.take(len(block)) if vectors else objects.class_probs[rows]
         yield block, {"class_probs": probs}
-        done = stop
+        done = rows.stop

@@ -7,7 +7,6 @@ imported boxes, those of a detector run on the enlarged object crop.
 
 import json
 import logging
-from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -99,21 +98,28 @@ def enlarged(
 class ClassVectors:
     """Class probabilities of a clip's objects from a detector on their enlarged crops.
 
-    Takes the pictures of a clip as they pass by, and gives the vectors in the order of the rows.
-    frame int (N,) ascending; box float32 (N, 4) in pixels, on the detector's device.
+    Takes the crops of one frame after the other, and gives the vectors in the order of the rows.
+    frame int (N,) ascending; box float32 (N, 4) in pixels.
     """
 
-    def __init__(self, detector, frame: np.ndarray, box: torch.Tensor, settings: dict):
-        self.detector, self.frame, self.box, self.settings = detector, frame, box, settings
+    def __init__(self, detector, frame: np.ndarray, box: np.ndarray, settings: dict):
+        self.detector, self.frame, self.settings = detector, frame, settings
+        self.box = torch.from_numpy(box).to(detector.device)
         self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.found = np.zeros((0, len(detector.classes)), np.float32)
 
-    def see(self, number: int, picture: torch.Tensor) -> None:
-        """The picture of frame `number`, uint8 (H, W, 3) on the detector's device."""
+    def crops(self, number: int, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`enlarged` crops of the objects of a frame, uint8 (H, W, 3) on the detector's device."""
         low, high = (int(np.searchsorted(self.frame, number, side)) for side in ("left", "right"))
-        if high > low:
-            box, size = self.box[low:high], self.detector.image_size
-            self.waiting.append(enlarged(picture, box, size, self.settings["context"]))
+        if low == high:
+            return ()
+        size, context = self.detector.image_size, self.settings["context"]
+        return enlarged(picture, self.box[low:high], size, context)
+
+    def add(self, crops: tuple[torch.Tensor, ...]) -> None:
+        """The crops of the next frame."""
+        if crops:
+            self.waiting.append(crops)
         if sum(len(places) for _, places in self.waiting) >= self.settings["batch"]:
             self.look()
 
@@ -125,7 +131,7 @@ class ClassVectors:
             self.waiting.clear()
 
     def take(self, count: int) -> np.ndarray:
-        """The next rows, float32 (count, C); their pictures must have passed."""
+        """The next rows, float32 (count, C), of frames that have been added."""
         if count > len(self.found):
             self.look()
         taken, self.found = self.found[:count], self.found[count:]
@@ -134,11 +140,14 @@ class ClassVectors:
 
 def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
     """Class probabilities of every object from a detector on its enlarged crop, (N, C)."""
-    vectors = ClassVectors(detector, frame, torch.from_numpy(box).to(detector.device), settings)
+    vectors = ClassVectors(detector, frame, box, settings)
+
+    def look(number: int, picture: np.ndarray) -> tuple:
+        return vectors.crops(number, torch.from_numpy(picture).to(detector.device))
+
     if len(frame):
-        first, count = int(frame[0]), int(frame[-1] - frame[0]) + 1
-        for number, picture in enumerate(islice(frames.decoded(first), count), first):
-            vectors.see(number, torch.from_numpy(picture).to(detector.device))
+        for crops in frames.decoded(int(frame[0]), int(frame[-1]) + 1, look):
+            vectors.add(crops)
     return vectors.take(len(frame))
 
 
