@@ -13,6 +13,7 @@ rule calibrate:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("calibrate"),
         gpu=1,
     params:
         options=options("score"),
@@ -36,6 +37,7 @@ rule score:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("score"),
         gpu=1,
     params:
         options=options("score"),
