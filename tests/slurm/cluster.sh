@@ -27,7 +27,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -69,11 +69,23 @@ start() {
 }
 
 stop() {
-  scancel --user root --full || true
   local name
-  for name in slurmd slurmctld munged; do
-    [ ! -f "$folder/$name.pid" ] || kill "$(cat "$folder/$name.pid")"
+  # slurmd would leave running jobs behind.
+  scancel --user root --full || true
+  for _ in $(seq 60); do
+    [ -n "$(squeue --noheader 2> /dev/null)" ] || break
+    sleep 0.5
   done
+  for name in slurmd slurmctld munged; do
+    end "$name"
+  done
+}
+
+end() {
+  local pid
+  pid=$(cat "$folder/$1.pid" 2> /dev/null) || return 0
+  kill "$pid" || return 0
+  while [ -e "/proc/$pid/exe" ]; do sleep 0.1; done
 }
 
 folder=$(realpath "${2:?usage: cluster.sh start|stop FOLDER}")

@@ -50,12 +50,16 @@ class Run:
             time.sleep(0.2)
         raise AssertionError(f"{what}: not within {PATIENCE} s\n{self.output()}")
 
-    def end(self, patience: int = PATIENCE) -> int:
-        """The exit status."""
-        try:
-            return self.process.wait(patience)
-        finally:
-            self.process.kill()
+    def status(self, patience: int = PATIENCE) -> int:
+        """The exit status, once the run has ended."""
+        return self.process.wait(patience)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 def on_cluster(folder: Path, *arguments: str) -> Run:
@@ -112,40 +116,51 @@ def stopped(folder: Path) -> bool:
     return any(p.info["cwd"] == str(folder) and p.info["status"] == "stopped" for p in processes)
 
 
-def test_killed_jobs_go_on_and_end_with_the_same_files(cluster, tmp_path):
-    local, folder = tmp_path / "local", tmp_path / "cluster"
-    for place in (local, folder):
-        Project.make(place, ONE_SHARD)
-    shutil.copy(stopper.__file__, folder / "workflow/sitecustomize.py")
-    target = f"{RUN}/metrics.json"
-    undisturbed = Run(local, "--cores", "1", target)
+def of_training(folder: Path, rule: str) -> dict[str, str]:
+    """The one job of a rule for the training shard."""
+    (job,) = (job for job in jobs_of(folder, rule) if "train" in job["Comment"])
+    return job
 
+
+def kill_three_jobs(run: Run) -> None:
+    """One is requeued, one loses its node, and one, in training, stands still until its limit."""
+    folder = run.folder
     stop_at(folder, "train/0/.parts/detections.h5/", 2)
-    # One minute, the least that Slurm knows, then two.
-    run = on_cluster(
-        folder, "--max-threads", "1", "--set-resources", "train:runtime=attempt", "--", target
-    )
     run.wait_for(lambda: stopped(folder), "detect stops")
     stop_at(folder, "train/0/.parts/cubes.h5/", 2)
-    (detect,) = (job for job in jobs_of(folder, "detect") if "train" in job["Comment"])
-    scontrol("requeue", detect["JobId"])
+    scontrol("requeue", of_training(folder, "detect")["JobId"])
     run.wait_for(lambda: not stopped(folder), "detect is killed")
 
     run.wait_for(lambda: stopped(folder), "cubes stops")
     stop_at(folder, f"{RUN}/.state/state.pt", 3)
     scontrol("update", "NodeName=localhost", "State=DOWN", "Reason=test")
-    run.wait_for(lambda: "State=DOWN" in scontrol("show", "node"), "the node is down")
+    run.wait_for(lambda: not stopped(folder), "cubes is killed")
     scontrol("update", "NodeName=localhost", "State=RESUME")
 
     run.wait_for(lambda: stopped(folder), "train stops")
-    assert run.end() == 0, run.output()
-    assert undisturbed.end() == 0, undisturbed.output()
+
+
+def test_killed_jobs_go_on_and_end_with_the_same_files(cluster, tmp_path):
+    local, folder = tmp_path / "local", tmp_path / "cluster"
+    for place in (local, folder):
+        Project.make(place, ONE_SHARD)
+    shutil.copy(stopper.__file__, folder / "workflow/sitecustomize.py")
+    # One minute, the least that Slurm knows, then two.
+    options = ("--max-threads", "1", "--set-resources", "train:runtime=attempt")
+    target = ("--", f"{RUN}/metrics.json")
+    with (
+        Run(local, "--cores", "1", *target) as undisturbed,
+        on_cluster(folder, *options, *target) as run,
+    ):
+        kill_three_jobs(run)
+        assert run.status() == 0, run.output()
+        assert undisturbed.status() == 0, undisturbed.output()
 
     first, second = jobs_of(folder, "train")
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
     assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:02:00")
     for rule in ("detect", "cubes"):
-        (job,) = (job for job in jobs_of(folder, rule) if "train" in job["Comment"])
+        job = of_training(folder, rule)
         assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
     for log, line in (
         ("detect_train_0", f"clip {TRAIN[0]} is finished already"),
@@ -163,8 +178,8 @@ def test_bad_input_is_tried_again_a_few_times_and_named(cluster, tmp_path):
     folder = tmp_path / "project"
     Project.make(folder, ONE_SHARD)
     (folder / "data/toy/train/b/007.png").write_bytes(b"no picture")
-    run = on_cluster(folder, "--retries", "1", "--", f"{SHARD}/frames.h5")
-    assert run.end() != 0
+    with on_cluster(folder, "--retries", "1", "--", f"{SHARD}/frames.h5") as run:
+        assert run.status() != 0
     assert [job["JobState"] for job in jobs_of(folder, "frames")] == ["FAILED", "FAILED"]
     message = r"data/toy/train/b/007.png: .+"
     (log,) = re.findall(message, (folder / "results/toy/logs/frames_train_0.log").read_text())
@@ -176,7 +191,7 @@ def test_demo(cluster, tmp_path):
         source = ROOT / name
         (shutil.copy if source.is_file() else shutil.copytree)(source, tmp_path / name)
     cores = str(os.cpu_count())
-    run = on_cluster(tmp_path, "--max-threads", cores, "--", "results/demo/report.html")
-    assert run.end(patience=1800) == 0, run.output()
+    with on_cluster(tmp_path, "--max-threads", cores, "--", "results/demo/report.html") as run:
+        assert run.status(patience=1800) == 0, run.output()
     check_gpus(tmp_path)
     assert (tmp_path / "results/demo/report.html").stat().st_size > 10_000
