@@ -55,8 +55,9 @@ wildcard_constraints:
 
 
 # Where there is a GPU, one job at a time uses it unless the user allows more: gpu=1 in a rule alone
-# does not serialise local jobs. Profiles for clusters set their own limit.
-if "gpu" not in workflow.global_resources and has_gpu():
+# does not serialise local jobs. Profiles for clusters set their own limit, and within a job of a
+# cluster it would cut down what the job has been given.
+if workflow.is_main_process and "gpu" not in workflow.global_resources and has_gpu():
     workflow.register_resource("gpu", Resource("gpu", 1))
 
 # What a job asks a cluster for: GB of memory and minutes, each a start and what a GB of input adds.

@@ -174,6 +174,20 @@ def test_killed_jobs_go_on_and_end_with_the_same_files(cluster, tmp_path):
     assert not [name for name in expected if found[name] != expected[name]]
 
 
+def test_a_job_beyond_its_memory_is_tried_again_with_more(cluster, tmp_path):
+    folder = tmp_path / "project"
+    Project.make(folder, ONE_SHARD)
+    # Python alone is larger than the first request.
+    memory = "frames:mem_mb=20*200**(attempt-1)"
+    target = f"{SHARD}/frames.h5"
+    with on_cluster(folder, "--set-resources", memory, "--", target) as run:
+        assert run.status() == 0, run.output()
+    first, second = jobs_of(folder, "frames")
+    assert first["JobState"] != "COMPLETED" and first["MinMemoryNode"] == "20M"
+    assert second["JobState"] == "COMPLETED" and second["MinMemoryNode"] == "4000M"
+    assert (folder / target).exists()
+
+
 def test_bad_input_is_tried_again_a_few_times_and_named(cluster, tmp_path):
     folder = tmp_path / "project"
     Project.make(folder, ONE_SHARD)

@@ -45,3 +45,26 @@ def test_a_further_attempt_asks_for_twice_as_much(project):
     )
     assert third["mem_mb"] == 4 * first["mem_mb"]
     assert third["runtime"] > 3 * first["runtime"]
+
+
+PROBE = """
+configfile: "config.yaml"
+include: "rules/common.smk"
+
+rule probe:
+    default_target: True
+    output: "given"
+    resources: gpu=1
+    shell: "echo {resources.gpu} > {output}"
+"""
+
+
+def test_a_job_of_a_cluster_keeps_its_gpus_on_a_node_that_has_some(project):
+    project.path("Probe").write_text(PROBE)
+    module = project.path("workflow/ssmtl/machine.py")
+    module.write_text(module.read_text() + "\n\ndef has_gpu() -> bool:\n    return True\n")
+    # As Snakemake is called within a job.
+    remote = ("--mode", "remote", "--set-resources", "probe:gpu=4")
+    done = project.snakemake("--snakefile", "Probe", *remote)
+    assert done.returncode == 0, done.stdout
+    assert project.path("given").read_text() == "4\n"
