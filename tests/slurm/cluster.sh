@@ -37,7 +37,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=sched_interval=2,bf_interval=2
 JobRequeue=1
-ReturnToService=2
+ReturnToService=1
 MinJobAge=7200
 KillWait=5
 MessageTimeout=10

@@ -79,8 +79,12 @@ def jobs(folder: Path) -> list[dict[str, str]]:
     return [record for record in records if record.get("WorkDir") == str(folder)]
 
 
+def rule_of(job: dict[str, str]) -> str:
+    return re.match(r"rule_([a-z_]+?)(_wildcards|$)", job["Comment"])[1]
+
+
 def jobs_of(folder: Path, rule: str) -> list[dict[str, str]]:
-    return [job for job in jobs(folder) if re.match(f"rule_{rule}(_wildcards|$)", job["Comment"])]
+    return [job for job in jobs(folder) if rule_of(job) == rule]
 
 
 def asked_for_gpu(job: dict[str, str]) -> bool:
@@ -89,13 +93,10 @@ def asked_for_gpu(job: dict[str, str]) -> bool:
 
 def check_gpus(folder: Path) -> None:
     """The GPU stages asked for a GPU, and no other stage did."""
-    rules = {
-        job["JobId"]: re.match(r"rule_([a-z_]+?)(_wildcards|$)", job["Comment"])[1]
-        for job in jobs(folder)
-    }
-    assert set(rules.values()) >= GPU_STAGES
-    for job in jobs(folder):
-        assert asked_for_gpu(job) == (rules[job["JobId"]] in GPU_STAGES), job
+    found = jobs(folder)
+    assert {rule_of(job) for job in found} >= GPU_STAGES
+    for job in found:
+        assert asked_for_gpu(job) == (rule_of(job) in GPU_STAGES), job
 
 
 def files(folder: Path) -> dict[str, bytes]:
