@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test bench lint format clean
+.PHONY: demo ped2 test test-slurm bench lint format clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -23,6 +23,10 @@ ped2: $(BIN)/.installed
 # A file's tests stay together, since they share what they have built.
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# As root, where Debian's slurm-wlm and munge are installed: a cluster of this one machine.
+test-slurm: $(BIN)/.installed
+	$(BIN)/python -m pytest tests/slurm
 
 # BENCH="--stages cubes --device cpu --scale 0.2": see benchmarks/bench.py --help.
 bench: $(BIN)/.installed

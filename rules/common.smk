@@ -1,5 +1,6 @@
 # Config validation, wildcard constraints, the GPU limit and what reruns a stage. No rules.
 import json
+import math
 import shlex
 import sys
 from functools import cache
@@ -57,9 +58,28 @@ wildcard_constraints:
 
 
 # Where there is a GPU, one job at a time uses it unless the user allows more: gpu=1 in a rule alone
-# does not serialise local jobs. Profiles for clusters set their own limit.
-if "gpu" not in workflow.global_resources and has_gpu():
+# does not serialise local jobs. Profiles for clusters set their own limit, and within a job of a
+# cluster it would cut down what the job has been given.
+if workflow.is_main_process and "gpu" not in workflow.global_resources and has_gpu():
     workflow.register_resource("gpu", Resource("gpu", 1))
+
+# What a job asks a cluster for: GB of memory and minutes, each a start and what a GB of input adds.
+# Times are generous ones for a GPU, where the stage uses one: a killed job goes on where it was.
+LIMITS = {
+    # rule:       (memory,    time)
+    "scenes": ((8, 0), (120, 0)),
+    "images": ((8, 0), (120, 0)),
+    "frames": ((4, 0), (60, 60)),
+    "detect": ((8, 0), (60, 60)),
+    "cubes": ((4, 0), (60, 60)),
+    "teachers": ((8, 0), (60, 10)),
+    # Cubes stay in memory if they fit in half of what is free.
+    "train": ((8, 2), (60, 30)),
+    "calibrate": ((8, 0.1), (30, 10)),
+    "score": ((8, 0), (30, 10)),
+    "evaluate": ((4, 2), (60, 60)),
+    "report": ((4, 0), (60, 60)),
+}
 
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.
 ENVIRONMENT = f"export PYTHONPATH={str(PACKAGE)!r}; "
@@ -99,6 +119,31 @@ def code(stage):
         return stage_code(stage, values)
 
     return digest
+
+
+def limits(rule):
+    """A rule's memory in MB and time in minutes, by input size and attempt, for a cluster."""
+
+    def doubling(start, per_gb):
+        def value(wildcards, input, attempt):
+            size = footage(wildcards) if rule == "frames" else input.size
+            return math.ceil((start + per_gb * size / 1e9) * 2 ** (attempt - 1))
+
+        return value
+
+    (memory, more_memory), (time, more_time) = LIMITS[rule]
+    return {
+        "mem_mb": doubling(1000 * memory, 1000 * more_memory),
+        "runtime": doubling(time, more_time),
+    }
+
+
+def footage(wildcards):
+    """Bytes of a shard's clips; scenes that the project renders are small."""
+    if is_rendered(wildcards.dataset):
+        return 0
+    clips = included(wildcards.dataset, shard_clips(wildcards))
+    return sum(readers.source_size(Path(clip.source))[1] for clip in clips)
 
 
 @cache

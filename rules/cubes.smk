@@ -9,6 +9,8 @@ rule cubes:
     conda:
         "../envs/ssmtl.yaml"
     threads: 2
+    resources:
+        **limits("cubes"),
     params:
         options=options("cubes"),
         code=code("cubes"),

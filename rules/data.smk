@@ -9,6 +9,8 @@ rule scenes:
     conda:
         "../envs/ssmtl.yaml"
     threads: 16
+    resources:
+        **limits("scenes"),
     params:
         # The options of the data set are those of the command.
         options=lambda w: settings_tree.flags(dataset(w.dataset)["options"]),

@@ -11,6 +11,7 @@ rule detect:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("detect"),
         gpu=1,
     params:
         options=options("detect"),

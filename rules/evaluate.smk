@@ -22,6 +22,8 @@ rule evaluate:
     conda:
         "../envs/ssmtl.yaml"
     threads: 2
+    resources:
+        **limits("evaluate"),
     params:
         options=options("evaluate"),
         radius=lambda w: settings("cubes", w)["radius"],

@@ -8,6 +8,8 @@ rule frames:
     conda:
         "../envs/ssmtl.yaml"
     threads: 2
+    resources:
+        **limits("frames"),
     params:
         options=options("frames"),
         code=code("frames"),

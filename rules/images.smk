@@ -9,6 +9,8 @@ rule images:
     conda:
         "../envs/ssmtl.yaml"
     threads: 4
+    resources:
+        **limits("images"),
     params:
         options=options("images"),
         source=image_source,

@@ -18,6 +18,8 @@ rule report:
         "results/{dataset}/logs/report.log",
     conda:
         "../envs/ssmtl.yaml"
+    resources:
+        **limits("report"),
     params:
         runs=lambda w: run_folders(w.dataset),
         config=shown_config,

@@ -13,6 +13,7 @@ rule calibrate:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("calibrate"),
         gpu=1,
     params:
         options=options("score"),
@@ -38,6 +39,7 @@ rule score:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("score"),
         gpu=1,
     params:
         options=options("score"),
@@ -65,6 +67,7 @@ rule score_frames:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("score"),
         gpu=1,
     params:
         options=options("score"),

@@ -12,6 +12,7 @@ rule teachers:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("teachers"),
         gpu=1,
     params:
         options=options("teachers"),

@@ -14,6 +14,7 @@ rule train:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("train"),
         gpu=1,
     params:
         options=options("train"),

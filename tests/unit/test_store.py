@@ -300,3 +300,12 @@ def test_waiting_for_a_folder_that_the_other_process_removes(tmp_path):
     assert entered.wait(10)
     waiting.join()
     assert order == [["lock"]]
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(store.fcntl, "flock", flock)
+    with store.locked(tmp_path / "folder"):
+        assert "no locks on this file system" in caplog.text

@@ -1,17 +1,43 @@
 """Where tensors live, and how a device's limits are reported."""
 
+import fcntl
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import psutil
 import torch
+from torch import distributed as dist
 
 from ssmtl.errors import InputError
+from ssmtl.machine import memory_limit
 
 
 def device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
+    """The GPU if there is one, else the CPU; of several GPUs one that no other process has."""
+    if torch.cuda.device_count() > 1 and not dist.is_torchelastic_launched():
+        torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def own_gpu(gpus: int) -> int:
+    """The number of a GPU that this process has to its end; with all taken, any of them.
+
+    Jobs of one machine see all of its GPUs, unless a batch system gives each its own.
+    """
+    for number in range(gpus):
+        path = Path(tempfile.gettempdir(), f"ssmtl-{os.getuid()}-gpu-{number}")
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT)  # left open on purpose
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number
+        except OSError:
+            os.close(lock)
+    return os.getpid() % gpus
 
 
 def precision(where: torch.device, wanted: str) -> str:
@@ -27,10 +53,11 @@ def precision(where: torch.device, wanted: str) -> str:
 
 
 def free_memory(where: torch.device) -> int:
-    """Bytes free on a device."""
+    """Bytes free on a device; on the host, those that this process may use."""
     if where.type == "cuda":
         return torch.cuda.mem_get_info(where)[0]
-    return psutil.virtual_memory().available
+    used = psutil.Process().memory_info().rss
+    return min(psutil.virtual_memory().available, memory_limit() - used)
 
 
 def seed_everything(seed: int) -> None:

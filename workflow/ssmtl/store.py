@@ -26,6 +26,7 @@ from ssmtl.errors import InputError
 log = logging.getLogger(__name__)
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -203,16 +204,22 @@ def rows_digest(dataset: h5py.Dataset, rows: int = 1 << 14) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; waits for another one that works in it."""
+    """Holds a folder for this process; waits for another one that works in it.
+
+    Some cluster file systems are mounted without locks: then it goes on with a warning.
+    """
     folder = Path(folder)
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "lock", "a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                log.info("%s: another process is working here; waiting for it to end", folder)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno in NO_LOCKS:
+                    log.warning("%s: no locks on this file system; let one run work here", folder)
+                else:
+                    log.info("%s: another process is working here; waiting for it to end", folder)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
             # The other process may have finished and removed the folder while we waited.
             if not same_file(lock.fileno(), folder / "lock"):
                 continue
