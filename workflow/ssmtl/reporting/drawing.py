@@ -40,22 +40,24 @@ def fitted(picture: np.ndarray) -> tuple[np.ndarray, float]:
     return cv2.resize(picture, size, interpolation=how), scale
 
 
-def draw_boxes(picture: np.ndarray, box: np.ndarray, score: np.ndarray, words: str = "") -> None:
+def draw_boxes(
+    picture: np.ndarray, box: np.ndarray, score: np.ndarray, words: str = "", top: float = 1
+) -> None:
     """Boxes (N, 4), x1 y1 x2 y2 in pixels of this picture, in the colour of their scores (N,).
 
-    The highest, drawn last, also has `words` beside its score.
+    The highest, drawn last, also has `words` beside its score; top: the score that is alarming.
     """
     corners = np.rint(box).astype(int).tolist()
     order = np.argsort(score, kind="stable").tolist()
     for i in order:
-        (x1, y1, x2, y2), colour = corners[i], shade(score[i])
+        (x1, y1, x2, y2), colour = corners[i], shade(score[i] / top)
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2 if i == order[-1] else 1, cv2.LINE_AA)
         text = f"{score[i]:.2f}" + (f" {words}" if words and i == order[-1] else "")
         wide = width_of(text) + 4
         left = max(0, min(x1, picture.shape[1] - wide))
         top = y1 - 14 if y1 >= 14 else min(y2, picture.shape[0] - 14)
         cv2.rectangle(picture, (left, top), (left + wide, top + 14), colour, -1)
-        write(picture, text, (left + 2, top + 11), INK if score[i] < 0.7 else PAPER)
+        write(picture, text, (left + 2, top + 11), INK if score[i] < 0.7 * top else PAPER)
 
 
 class Curve:
@@ -63,9 +65,17 @@ class Curve:
 
     height, bar, margin = 76, 8, 6
 
-    def __init__(self, width: int, smoothed: np.ndarray, raw: np.ndarray, label: np.ndarray | None):
-        """smoothed, raw: (T,) in [0, 1]; label: bool (T,), None where there is no ground truth."""
-        self.smoothed, self.frames = smoothed, len(smoothed)
+    def __init__(
+        self,
+        width: int,
+        smoothed: np.ndarray,
+        raw: np.ndarray,
+        label: np.ndarray | None,
+        top: float = 1,
+    ):
+        """smoothed, raw: (T,); label: bool (T,), None where there is no ground truth; top: the
+        score at the upper edge."""
+        self.frames, smoothed, raw = len(smoothed), smoothed / top, raw / top
         self.x = np.linspace(self.margin, width - 1 - self.margin, self.frames)
         blank = np.full((self.height, width, 3), PAPER, np.uint8)
         if label is not None:

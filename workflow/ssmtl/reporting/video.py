@@ -22,7 +22,7 @@ from ssmtl.scoring import loudest, read_calibration
 log = logging.getLogger(__name__)
 
 HEADER = 20  # pixels above the picture
-CRF = 27  # x264's constant rate factor; lower is better and larger
+CRF = 25  # x264's constant rate factor; lower is better and larger
 
 
 class VideoWriter:
@@ -59,19 +59,24 @@ class VideoWriter:
 
 
 def annotated(
-    frames: Frames, table: pd.DataFrame, objects: h5py.Group, first: np.ndarray, tasks: list[str]
+    frames: Frames,
+    table: pd.DataFrame,
+    objects: h5py.Group,
+    first: np.ndarray,
+    tasks: list[str],
+    top: float,
 ) -> Iterator[np.ndarray]:
     """The clip's frames with all that is drawn on them, uint8 (H, W, 3), drawn by threads.
 
     table: the clip's rows of frame_scores.csv; objects: its group of a scores file; first: int
-    (N,), the place in `tasks` of each object's loudest task.
+    (N,), the place in `tasks` of each object's loudest task; top: the score at the upper edge.
     """
     number, box, score = objects["frame"][:], objects["box"][:], objects["combined"][:]
     bounds = np.searchsorted(number, np.arange(len(frames) + 1))
     smoothed, raw = table["combined_smoothed"].to_numpy(), table["combined"].to_numpy()
     label = table["label"].to_numpy(bool) if table["label"].notna().all() else None
     width = drawing.fitted(frames[0])[0].shape[1]
-    curve = drawing.Curve(width, smoothed, raw, label)
+    curve = drawing.Curve(width, smoothed, raw, label, top)
     fps, clip = float(frames.group.attrs["fps"]), frames.group.name.strip("/")
 
     def draw(item) -> np.ndarray:
@@ -81,7 +86,7 @@ def annotated(
         words = ""
         if len(score[rows]):
             words = tasks[first[rows][score[rows].argmax()]].replace("_", " ")
-        drawing.draw_boxes(picture, box[rows] * scale, score[rows], words)
+        drawing.draw_boxes(picture, box[rows] * scale, score[rows], words, top)
         header = np.full((HEADER, width, 3), drawing.PAPER, np.uint8)
         drawing.write(header, f"{clip}  {index}/{len(frames) - 1}  {index / fps:.1f} s", (6, 14))
         kind = table["kind"].iloc[index] if label is not None and label[index] else ""
@@ -102,6 +107,7 @@ def write_videos(
     """
     rows = pd.read_csv(table, dtype={"clip": str, "kind": str}, keep_default_na=True)
     rows["kind"] = rows["kind"].fillna("")
+    top = max(rows["combined"].max(), 1e-6)  # one scale for all clips, so that they compare
     by_clip = dict(list(rows.groupby("clip", sort=False)))
     output.mkdir(parents=True, exist_ok=True)
     size = 0
@@ -121,7 +127,7 @@ def write_videos(
                 first = loudest(found, settings["fusion"], quantiles)
                 path = output / f"{clip}.mp4"
                 with VideoWriter(path, float(source[clip].attrs["fps"])) as video:
-                    for picture in annotated(pictures, by_clip[clip], objects, first, tasks):
+                    for picture in annotated(pictures, by_clip[clip], objects, first, tasks, top):
                         video.write(picture)
                 size += path.stat().st_size
     log.info("videos: %d clips, %.1f MB in %s", len(by_clip), size / 1e6, output)

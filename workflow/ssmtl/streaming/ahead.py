@@ -3,9 +3,11 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 POLL = 0.1  # seconds after which a waiting thread looks whether it is still wanted
+PAUSE = 0.005  # seconds between looks whether a batch grows
 PATIENCE = 2  # seconds that `close` waits for a thread that may itself be waiting for a camera
 
 
@@ -82,10 +84,16 @@ class Ahead(Iterator):
                 raise self.failure
         raise StopIteration
 
-    def batches(self, most: int) -> Iterator[list]:
-        """All items in lists: those that wait, at least one and at most `most`."""
+    def batches(self, most: int, wait: float) -> Iterator[list]:
+        """All items in lists of `most`, or of fewer where these take longer than `wait` seconds."""
         for item in self:
-            batch = [item]
-            while len(batch) < most and not self.waiting.empty():
-                batch += [following for following in [next(self, None)] if following is not None]
+            batch, end = [item], time.monotonic() + wait
+            while len(batch) < most and time.monotonic() < end and not self.stopped.is_set():
+                if self.waiting.empty():
+                    time.sleep(PAUSE)
+                    continue
+                try:
+                    batch.append(next(self))
+                except StopIteration:
+                    break
             yield batch

@@ -53,6 +53,7 @@ class Event:
     score: float
     peak: Peak | None
     path: Path
+    later: Peak | None = None  # of the frames below the threshold that may still end it
     stack: ExitStack = field(default_factory=ExitStack)
     written: int = 0  # frames of the clip
 
@@ -80,15 +81,16 @@ class Recorder:
         peak = peak_of(frame, number)
         picture = frame.picture.copy()
         words = peak.task.replace("_", " ") if peak else ""
-        draw_boxes(picture, frame.box, frame.combined, words)
+        draw_boxes(picture, frame.box, frame.combined, words, min(1, 2 * self.threshold))
         if self.event is None and score > self.threshold:
             self.open(number, score, time, clock)
         if event := self.event:
             self.write(picture)
-            event.peak = highest(event.peak, peak)
+            event.later = highest(event.later, peak)
             if score > self.threshold:
                 event.end, event.score = number, max(event.score, score)
                 event.times[1], event.clocks[1] = time, clock
+                event.peak, event.later = highest(event.peak, event.later), None
             elif number - event.end >= self.after:
                 self.finish()
         self.recent.append(Seen(media.encode_jpeg(picture, QUALITY), peak))

@@ -22,6 +22,7 @@ from ssmtl.streaming.ahead import Ahead
 
 PICTURES = 32  # decoded pictures that wait for the detector
 DETECTED = 2  # batches of them that wait for the scorer
+LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be detected with
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def detected(decoded: Ahead, scorer: Scorer) -> Iterator[list[tuple[np.ndarray, 
     """Batches of pictures and the boxes found in them."""
     settings, shape = scorer.settings["detect"], None
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
-    for batch in decoded.batches(settings["batch"]):
+    for batch in decoded.batches(settings["batch"], LATENCY):
         for picture in batch:
             shape = shape or picture.shape
             if picture.shape != shape:

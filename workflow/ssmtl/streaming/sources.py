@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 WAITING_BYTES = 256 << 20  # of a live source's pictures that wait to be scored
 WAITING_MOST = 4096
-LONGEST_PAUSE = 30  # seconds between attempts to connect again
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to connect again
 
 
 class Frame(NamedTuple):
@@ -38,10 +38,7 @@ class Frame(NamedTuple):
     clock: float | None = None
 
 
-class Gap(NamedTuple):
-    """Pictures are missing here, and why."""
-
-    reason: str
+GAP = object()  # pictures are missing here
 
 
 @dataclass
@@ -100,27 +97,22 @@ def live(url: str, settings: dict, stopped: threading.Event) -> Iterator[Segment
     stretches are dropped, and a line says so.
     """
 
-    def room(item: Frame | Gap) -> int:
+    def room(item: Frame | object) -> int:
         size = item.picture.nbytes if isinstance(item, Frame) else 1
         return min(WAITING_MOST, max(64, WAITING_BYTES // size))
 
-    def dropped(count: int) -> Gap:
-        return Gap(f"scoring is slower than the source: {count} pictures dropped")
+    def dropped(count: int) -> object:
+        log.warning("%s: scoring is slower than this; %d pictures dropped", stream.name, count)
+        return GAP
 
     stream = Stream(url, settings["timeout"], settings["give_up"])
     with Ahead(stream.received(stopped), room, dropped, stopped) as items:
         number = 0
         for item in items:
-            if isinstance(item, Gap):
-                log.warning("%s: %s", stream.name, item.reason)
-                continue
-            # All until the next gap.
-            chained = itertools.chain([item], items)
-            segment = Segment(stream.name, stream.fps, unbroken(chained, stream.name), first=number)
-            counted = Counted(segment.frames)
-            segment.frames = counted
-            yield segment
-            number += counted.count
+            if item is not GAP:
+                frames = Counted(iter(itertools.chain([item], items).__next__, GAP))
+                yield Segment(stream.name, stream.fps, frames, first=number)
+                number += frames.count
 
 
 class Counted(Iterator):
@@ -133,15 +125,6 @@ class Counted(Iterator):
         item = next(self.items)
         self.count += 1
         return item
-
-
-def unbroken(items: Iterator[Frame | Gap], name: str) -> Iterator[Frame]:
-    """The frames until the next gap, of which a line says why it is there."""
-    for item in items:
-        if isinstance(item, Gap):
-            log.warning("%s: %s", name, item.reason)
-            return
-        yield item
 
 
 class Stream:
@@ -159,53 +142,82 @@ class Stream:
         kind = None if "://" in self.url else "v4l2"
         return av.open(self.url, format=kind, options=options, timeout=self.timeout)
 
-    def received(self, stopped: threading.Event) -> Iterator[Frame | Gap]:
-        """Pictures as they arrive, and gaps between connections.
+    def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
+        """Pictures as they arrive, with GAP between connections.
 
         Raises InputError where the first connection fails.
         """
-        start, last, ever = time.monotonic(), time.monotonic(), False
-        pause = 1.0
+        self.start = self.last = time.monotonic()
+        ever, pause = False, FIRST_PAUSE
         while not stopped.is_set():
-            problem = "the stream ended"
             try:
                 with self.open() as container:
-                    if not container.streams.video:
-                        raise InputError(f"{self.name}: no video in this stream; check the URL")
-                    stream = container.streams.video[0]
-                    stream.thread_type = "AUTO"
-                    self.fps = float(stream.average_rate or stream.guessed_rate or 25)
                     if ever:
-                        log.warning(
-                            "%s: connected again after %.1f s", self.name, time.monotonic() - last
-                        )
-                    last, shape = time.monotonic(), None
-                    for packet in container.demux(stream):
-                        for frame in packet.decode():
-                            picture = frame.to_ndarray(format="rgb24")
-                            if shape not in (None, picture.shape):
-                                yield Gap("the pictures have another size from here on")
-                            shape, ever, pause = picture.shape, True, 1.0
-                            last = time.monotonic()
-                            yield Frame(picture, last - start, time.time())
-                        if stopped.is_set():
-                            return
-                        if time.monotonic() - last > self.timeout:
-                            raise av.ExitError(0, "")
-                    if container.size > 0:
-                        return  # a recording, whose end this is
+                        log.warning("%s: connected again after %.1f s", self.name, self.silence())
+                    for frame in self.pictures(container, stopped):
+                        yield frame
+                        ever, pause = True, FIRST_PAUSE
+                    if stopped.is_set() or container.size > 0:
+                        return  # of a recording this is the end
+                problem = "the stream ended"
             except av.ExitError:
                 problem = f"no picture for {self.timeout:g} s"
             except (av.FFmpegError, OSError) as error:
-                problem = error.strerror or str(error)
+                problem = f"no connection ({error.strerror or error})"
             if not ever:
-                raise InputError(f"{self.name}: cannot be opened ({problem}); check the URL")
-            yield Gap(f"{problem}; connecting again")
-            if self.give_up and time.monotonic() - last > self.give_up:
-                log.warning("%s: no connection for %.0f s; giving up", self.name, self.give_up)
+                raise InputError(f"{self.name}: cannot be opened: {problem}; check the URL")
+            yield GAP
+            if self.give_up and self.silence() > self.give_up:
+                log.warning("%s: %s; giving up after %.1f s", self.name, problem, self.silence())
                 return
+            log.warning("%s: %s; connecting again", self.name, problem)
             stopped.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def silence(self) -> float:
+        """Seconds since the last picture."""
+        return time.monotonic() - self.last
+
+    def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
+        """The pictures of one connection; raises av.FFmpegError where it breaks off or stalls."""
+        if not container.streams.video:
+            raise InputError(f"{self.name}: no video in this stream; check the URL")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        self.fps = float(stream.average_rate or stream.guessed_rate or 25)
+        self.last, shape = time.monotonic(), None
+        for decoded_frames in self.packets(container, stream):
+            if decoded_frames is None and shape:
+                log.warning("%s: damaged data", self.name)
+                yield GAP
+            for decoded in decoded_frames or ():
+                picture = decoded.to_ndarray(format="rgb24")
+                if shape not in (None, picture.shape):
+                    log.warning("%s: the pictures have another size now", self.name)
+                    yield GAP
+                shape, self.last = picture.shape, time.monotonic()
+                yield Frame(picture, self.last - self.start, time.time())
+            if stopped.is_set():
+                return
+            if self.silence() > self.timeout:
+                raise av.ExitError(0, "no picture")
+
+    @staticmethod
+    def packets(container, stream) -> Iterator[list[av.VideoFrame] | None]:
+        """Decoded frames packet by packet, None for a damaged one.
+
+        Where the connection breaks off, what the decoder still holds comes before the error.
+        """
+        try:
+            for packet in container.demux(stream):
+                try:
+                    decoded = packet.decode()
+                except av.InvalidDataError:
+                    decoded = None
+                yield decoded
+        except av.FFmpegError:
+            yield stream.codec_context.decode(None)
+            raise
 
 
 def without_password(url: str) -> str:
