@@ -227,7 +227,7 @@ def shard_clips(wildcards):
 
 def splits(name):
     """The splits that a data set needs: released models are not trained."""
-    return ["test"] if dataset(name)["released"] else ["train", "test"]
+    return ["test"] if dataset(name)["released"] else dataset(name)["splits"]
 
 
 def is_rendered(name):

@@ -18,11 +18,12 @@ rule sensitivity:
         options=options("sensitivity"),
         configured=configured_point,
         radius=lambda w: settings("cubes", w)["radius"],
+        smoothing=lambda w: settings("evaluate", w)["smoothing"],
         code=code("sensitivity"),
     shell:
         "python -m ssmtl sensitivity {output} --manifest {input.manifest} --scores {input.scores}"
         " --calibration {input.calibration} --configured {params.configured:q}"
-        " --radius {params.radius} {params.options} 2>&1 | tee {log}"
+        " --radius {params.radius} --smoothing {params.smoothing} {params.options} 2>&1 | tee {log}"
 
 
 rule sensitivity_page:

@@ -16,7 +16,13 @@ from ssmtl.manifest import COLUMNS as MANIFEST
 
 COLUMNS = ["middle_box", "combined", "speed"]
 FRAMES, HEIGHT, WIDTH, RADIUS = 20, 21, 31, 3
-SETTINGS = {"cell": 2, "filter_size": 3, "sigma": 2, "border": "zero"}
+SETTINGS = {
+    "cell": 2,
+    "filter_size": 3,
+    "sigma": 2,
+    "smoothing": "gaussian",
+    "border": "zero",
+}
 CLIPS = {"01": "5-12:running", "02": "normal", "03": "9-16", "04": ""}
 
 

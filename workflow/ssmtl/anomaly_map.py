@@ -2,7 +2,7 @@
 
 Each box is painted with its score, the maximum where boxes overlap; a 3D mean filter runs over
 the clip's volume (9x9x9) [M]; the frame score is the maximum [M], smoothed in time by a Gaussian
-of sigma 21 frames with zero padding [A]. Frames without objects score 0.
+of sigma 21 frames with zero padding [A], or by its causal half [D]. Frames without objects score 0.
 """
 
 from collections.abc import Iterator
@@ -123,10 +123,30 @@ def held(peaks: np.ndarray, radius: int) -> np.ndarray:
     return np.pad(peaks.clip(0, 1), radius, mode="edge")
 
 
-def smooth(scores: np.ndarray, sigma: float, border: str) -> np.ndarray:
-    """Temporal Gaussian over frame scores (T,); beyond the clip 0 (`zero`) or the end value
-    (`replicate`)."""
+def smooth(
+    scores: np.ndarray, sigma: float, border: str, smoothing: str = "gaussian"
+) -> np.ndarray:
+    """Frame scores (T,) smoothed in time, float32; beyond the clip 0 (`zero`) or the end value
+    (`replicate`).
+
+    smoothing: `gaussian`, or `causal`, which uses a frame and those before it alone [D].
+    """
     if not sigma:
         return scores
+    if smoothing == "causal":
+        weights = causal_weights(sigma)
+        mode = {"zero": "constant", "replicate": "edge"}[border]
+        past = np.pad(scores.astype(np.float64), (len(weights) - 1, 0), mode)
+        return np.convolve(past, weights[::-1], "valid").astype(np.float32)
     mode = {"zero": "constant", "replicate": "nearest"}[border]
     return gaussian_filter1d(scores.astype(np.float64), sigma, mode=mode).astype(np.float32)
+
+
+def causal_weights(sigma: float) -> np.ndarray:
+    """Weights of a frame and those before it, the oldest first, float64 (n,), their sum 1.
+
+    The half of the Gaussian that looks back, cut off where SciPy cuts off the whole.
+    """
+    reach = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, 1) / sigma) ** 2)
+    return weights / weights.sum()

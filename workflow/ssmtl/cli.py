@@ -346,6 +346,42 @@ def report(a) -> None:
     )
 
 
+def videos(a) -> None:
+    from ssmtl.reporting.video import write_videos
+
+    write_videos(
+        a.output, frames=a.frames, scores=a.scores, table=a.table, calibration=a.calibration
+    )
+
+
+def watcher(a) -> None:
+    from ssmtl.streaming.watcher import make_watcher
+
+    make_watcher(
+        a.output, weights=a.model, calibration=a.calibration, frames=a.frames, config=a.config
+    )
+
+
+def learn(a) -> None:
+    from ssmtl.streaming.learn import learn
+
+    learn(
+        a.folder,
+        a.output,
+        detect=a.settings,
+        changes=a.config,
+        ignore=a.ignore,
+        fps=a.fps,
+        cores=a.cores,
+    )
+
+
+def watch(a) -> None:
+    from ssmtl.streaming.watch import watch
+
+    watch(a.source, model=a.model, output=a.output, scores=a.scores, settings=a.settings)
+
+
 def ablation(a) -> None:
     from ssmtl.ablation import write_ablation
 
@@ -372,6 +408,7 @@ def sensitivity(a) -> None:
         configured=a.configured,
         radius=a.radius,
         settings=a.settings,
+        smoothing=a.smoothing,
     )
 
 
@@ -623,6 +660,53 @@ def commands() -> argparse.ArgumentParser:
         runs=files("model folders with metrics.json"),
     )
     c.add(
+        "videos",
+        "Draw objects, scores and ground truth into the test clips, as H.264 video.",
+        videos,
+        output=output("folder to write {clip}.mp4 to"),
+        frames=files("frames.h5 of the test shards"),
+        scores=files("scores of the same shards, in the same order"),
+        table=file("frame_scores.csv"),
+        calibration=file("calibration.h5, for scores combined by one", **MAYBE),
+    )
+    c.add(
+        "watcher",
+        "Put all that `watch` needs into one folder.",
+        watcher,
+        output=output("folder to write"),
+        model=file("model.safetensors"),
+        calibration=file("calibration.h5 of that model"),
+        frames=files("frames.h5 of the training shards"),
+        config={"type": json.loads, "required": True, "help": "settings of all stages, JSON"},
+    )
+    c.add(
+        "learn",
+        "Learn from a folder of normal video, and write a watcher.",
+        learn,
+        "detect",
+        folder={"positional": True, "type": Path, "help": "videos, or folders of images"},
+        output=file("folder to write, which `watch` takes as its model"),
+        config=file("YAML with sections of the config to change", required=False),
+        ignore={
+            "default": "",
+            "help": "polygons to ignore, 10,20 90,20 90,60; ..., or a JSON file",
+        },
+        fps={"type": float, "default": 25.0, "help": "of folders of images [25]"},
+        cores={"default": "all", "help": "CPU cores to use [all]"},
+    )
+    c.add(
+        "watch",
+        "Watch a video file, a folder, a stream's URL or a camera device, and write its events.",
+        watch,
+        "watch",
+        source={"positional": True, "help": "what to watch"},
+        model=file("folder that `learn` wrote"),
+        output=file(
+            "folder for the events, new or empty [events]", required=False, default=Path("events")
+        ),
+        scores={"action": "store_true", "help": "write every object's and frame's score too"},
+    )
+    c.add(
         "ablation",
         "Compare the variants of a model: page, tables and figure.",
         ablation,
@@ -650,6 +734,7 @@ def commands() -> argparse.ArgumentParser:
             "help": "the values in use of fusion, cell, filter_size, sigma and border, JSON",
         },
         radius={"type": int, "default": 3, "help": "cubes.radius that the cubes were made with"},
+        smoothing={"default": "gaussian", "help": "evaluate.smoothing in use [gaussian]"},
     )
     c.add(
         "sensitivity-page",

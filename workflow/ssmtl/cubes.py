@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torchvision.ops import roi_align
 
-from ssmtl import store
+from ssmtl import polygons, store
 from ssmtl.device import device
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
@@ -165,10 +165,8 @@ def write_cubes(
     return store.digest(marks)
 
 
-def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:
-    """Rows of a clip's detections that get a cube: filtered, with a full -t..+t window, thinned."""
-    frame, box, frames = group["frame"][:], group["box"][:], int(group.attrs["frames"])
-    radius = settings["radius"]
+def kept(box: np.ndarray, frame: np.ndarray, settings: dict) -> np.ndarray:
+    """Which boxes pass the filters of the settings and lie outside the ignored polygons, bool."""
     keep = keep_boxes(
         box,
         frame,
@@ -176,6 +174,14 @@ def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarr
         max_aspect=settings["max_aspect"],
         nested=settings["nested"],
     )
+    return keep & ~polygons.inside(box, polygons.parse(settings["ignore"]))
+
+
+def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:
+    """Rows of a clip's detections that get a cube: filtered, with a full -t..+t window, thinned."""
+    frame, box, frames = group["frame"][:], group["box"][:], int(group.attrs["frames"])
+    radius = settings["radius"]
+    keep = kept(box, frame, settings)
     keep &= (frame >= radius) & (frame < frames - radius)
     rows = np.flatnonzero(keep)
     if split == "train":

@@ -69,7 +69,9 @@ def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings
     table["objects"] = np.bincount(objects, minlength=frames)
     for column, values in scores.items():
         table[column] = values
-        table[f"{column}_smoothed"] = smooth(values, settings["sigma"], settings["border"])
+        table[f"{column}_smoothed"] = smooth(
+            values, settings["sigma"], settings["border"], settings["smoothing"]
+        )
     return table
 
 
@@ -86,14 +88,18 @@ def frame_labels(text: str, frames: int) -> tuple[np.ndarray | None, np.ndarray]
     return label, kinds
 
 
-def score_table(tables: list[pd.DataFrame], columns: list[str], sigma: float) -> dict:
+def score_table(
+    tables: list[pd.DataFrame], columns: list[str], sigma: float, smoothing: str
+) -> dict:
     """Micro and both macro AUCs by border rule and score column."""
     labels = [table["label"].to_numpy(bool) for table in tables]
     result = {}
     for border in BORDERS:
         result[border] = {}
         for column in columns:
-            scores = [smooth(table[column].to_numpy(), sigma, border) for table in tables]
+            scores = [
+                smooth(table[column].to_numpy(), sigma, border, smoothing) for table in tables
+            ]
             result[border][column] = auc.frame_metrics(labels, scores)
     return result
 
@@ -114,16 +120,18 @@ def kind_table(frames: pd.DataFrame, columns: list[str]) -> dict:
 def summary(tables: list[pd.DataFrame], columns: list[str], settings: dict) -> dict:
     """The metrics of one model; AUCs are left out where no clip has labels."""
     labelled = [table for table in tables if table["label"].notna().all()]
+    sigma, smoothing = settings["sigma"], settings["smoothing"]
     result = {
         "columns": columns,
         "tasks": [column for column in columns if column not in ("combined", "speed")],
         "border": settings["border"],
-        "sigma": settings["sigma"],
+        "sigma": sigma,
+        "smoothing": smoothing,
         "frames": sum(map(len, tables)),
         "anomalous_frames": int(sum(table["label"].sum() for table in labelled)),
         "objects": int(sum(table["objects"].sum() for table in tables)),
         "labelled": bool(labelled),
-        "scores": score_table(labelled, columns, settings["sigma"]) if labelled else {},
+        "scores": score_table(labelled, columns, sigma, smoothing) if labelled else {},
         "kinds": kind_table(pd.concat(labelled), columns) if labelled else {},
         "clips": {},
     }

@@ -92,6 +92,14 @@ def combine(
     p-values, over its largest value, so that one very unlikely task is not averaged away [D].
     calibration: per task ascending quantiles of its score on normal objects.
     """
+    parts = list(contributions(scores, fusion, calibration).values())
+    return np.mean(parts, axis=0).clip(0, 1).astype(np.float32)
+
+
+def contributions(
+    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """What each task brings to the combined score, which is the mean of these; (N,) per task."""
     if fusion != "mean":
         scores = {name: calibrated(values, calibration[name]) for name, values in scores.items()}
     if fusion == "fisher":
@@ -100,7 +108,14 @@ def combine(
             name: np.log(np.maximum(1 - share, least)) / np.log(least)
             for name, share in scores.items()
         }
-    return np.mean(list(scores.values()), axis=0).clip(0, 1).astype(np.float32)
+    return scores
+
+
+def loudest(
+    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None
+) -> np.ndarray:
+    """The task that brings most to each object's combined score, its place in `scores`, (N,)."""
+    return np.argmax(list(contributions(scores, fusion, calibration).values()), axis=0)
 
 
 def calibrated(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:

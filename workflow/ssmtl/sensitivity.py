@@ -98,10 +98,10 @@ def mapped(clips: list[Clip], scores: list[np.ndarray], radius: int, **map_setti
     ]
 
 
-def measure(clips: list[Clip], scores: list[np.ndarray], sigma: float, border: str) -> dict:
+def measure(clips: list[Clip], scores: list[np.ndarray], *smoothing) -> dict:
     """Micro and both macro AUCs of frame scores (T,) per clip after smoothing."""
     labels = [clip.label for clip in clips]
-    smoothed = [smooth(values, sigma, border) for values in scores]
+    smoothed = [smooth(values, *smoothing) for values in scores]
     return auc.frame_metrics(labels, smoothed)
 
 
@@ -112,6 +112,7 @@ def sweep(
     settings: dict,
     configured: dict,
     radius: int,
+    smoothing: str = "gaussian",
 ) -> pd.DataFrame:
     """The frame metrics over the whole grid, one row per point; `configured` marks the one in use.
 
@@ -127,7 +128,7 @@ def sweep(
             point = dict(zip(FACTORS, (fusion, cell, filter_size, sigma, border), strict=True))
             rows.append(
                 point
-                | measure(clips, frames, sigma, border)
+                | measure(clips, frames, sigma, border, smoothing)
                 | {"configured": point == {factor: configured[factor] for factor in FACTORS}}
             )
     return pd.DataFrame(rows)
@@ -149,6 +150,7 @@ def write_sensitivity(
     configured: dict,
     radius: int,
     settings: dict,
+    smoothing: str = "gaussian",
 ) -> None:
     """Writes the sweep of one model, CSV; `configured` has a value for every factor."""
     if set(configured) != set(FACTORS):
@@ -162,6 +164,7 @@ def write_sensitivity(
         settings=settings,
         configured=configured,
         radius=radius,
+        smoothing=smoothing,
     )
     with store.replacing(output) as path:
         table.to_csv(path, index=False, float_format="%.6f")

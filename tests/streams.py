@@ -1,0 +1,70 @@
+"""Video streams for the tests: files of known pixels, and an HTTP server on this machine alone."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import numpy as np
+
+LOSSLESS = {
+    ".ts": ("libx264rgb", "rgb24"),
+    ".mkv": ("ffv1", "bgr0"),
+    ".mp4": ("libx264rgb", "rgb24"),
+}
+
+
+def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Path:
+    """A video whose frames decode to exactly these pictures, uint8 (H, W, 3) RGB."""
+    codec, layout = LOSSLESS[path.suffix]
+    with av.open(str(path), "w") as container:
+        options = {"crf": "0", "g": "10", "bf": "0"} if codec == "libx264rgb" else {}
+        stream = container.add_stream(codec, rate=fps, options=options)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = layout
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    return path
+
+
+@contextmanager
+def served(answers: list[dict]) -> Iterator[str]:
+    """The URL of a server on 127.0.0.1 that gives one answer per connection, and then 404.
+
+    An answer: `body`, bytes; `length`, whether their number is said, as of a recording; `stall`,
+    seconds of silence before the connection is closed.
+    """
+    waiting, lock, ending = list(answers), threading.Lock(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            with lock:
+                answer = waiting.pop(0) if waiting else None
+            if answer is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            if answer.get("length"):
+                self.send_header("Content-Length", str(len(answer["body"])))
+            self.end_headers()
+            self.wfile.write(answer["body"])
+            self.wfile.flush()
+            ending.wait(answer.get("stall", 0))
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/camera.ts"
+    finally:
+        ending.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,217 @@
+"""Watching gives the batch pipeline's scores, from a file, a folder and an HTTP stream."""
+
+import json
+from pathlib import Path
+
+import av
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from streams import served, write_lossless
+from toy import FRAMES, HEIGHT, ROOT, TEST, WIDTH, Project
+
+from ssmtl import cli, media
+from ssmtl.anomaly_map import smooth
+
+WATCHER = "results/toy/watcher/tiny/seed0"
+RUN = "results/toy/models/tiny/seed0"
+VIDEOS = "results/toy/videos/tiny/seed0"
+
+
+@pytest.fixture(scope="module")
+def built(finished, tmp_path_factory) -> Project:
+    """The finished project with a watcher and the annotated videos; only read."""
+    torch.set_num_threads(1)
+    project = finished.copied(tmp_path_factory.mktemp("watch") / "project")
+    project.build(f"{WATCHER}/watcher.json", VIDEOS)
+    return project
+
+
+@pytest.fixture
+def watch(built, tmp_path):
+    """Watches a source; returns the folder with what was found."""
+
+    def call(source, *options: str) -> Path:
+        folder = tmp_path / f"found-{len(list(tmp_path.iterdir()))}"
+        where = ["--model", str(built.path(WATCHER)), "--output", str(folder), "--scores"]
+        cli.main(["watch", str(source), *where, *options])
+        return folder
+
+    return call
+
+
+def pictures(project: Project, clip: str) -> list[np.ndarray]:
+    files = media.image_files(project.path("data/toy/test") / clip)
+    return [media.decode_image(file.read_bytes(), str(file)) for file in files]
+
+
+def batch_objects(project: Project, clip: str) -> pd.DataFrame:
+    """The pipeline's objects and scores of a test clip."""
+    for path in project.path(f"{RUN}/scores").glob("*.h5"):
+        with h5py.File(path) as file:
+            if clip in file:
+                columns = [c for c in json.loads(file.attrs["columns"]) if c != "speed"]
+                table = pd.DataFrame(file[clip]["box"][:], columns=["x1", "y1", "x2", "y2"])
+                return table.assign(
+                    frame=file[clip]["frame"][:], **{c: file[clip][c][:] for c in columns}
+                )
+    raise AssertionError(f"no scores of clip {clip}")
+
+
+def batch_frames(project: Project, clip: str) -> tuple[np.ndarray, np.ndarray]:
+    """The pipeline's raw and causally smoothed frame scores of a test clip."""
+    table = pd.read_csv(project.path(f"{RUN}/frame_scores.csv"), dtype={"clip": str})
+    raw = table.loc[table["clip"] == clip, "combined"].to_numpy()
+    return raw, smooth(raw, 2, "zero", "causal")
+
+
+def assert_equal(project: Project, folder: Path, clip: str, source: str, first: int = 0) -> None:
+    """What was found in a source is what the pipeline found in a clip."""
+    text = {"source": str}
+    objects = pd.read_csv(folder / "objects.csv", dtype=text).query("source == @source")
+    frames = pd.read_csv(folder / "frames.csv", dtype=text).query("source == @source")
+    expected = batch_objects(project, clip)
+    assert len(expected) > FRAMES
+    assert (objects["frame"].to_numpy() - first == expected["frame"].to_numpy()).all()
+    for column in expected.columns.drop("frame"):
+        assert np.allclose(objects[column], expected[column], rtol=0, atol=1e-4), column
+    assert frames["frame"].tolist() == list(range(first, first + FRAMES))
+    for column, values in zip(frames.columns[2:], batch_frames(project, clip), strict=True):
+        assert np.allclose(frames[column], values, rtol=0, atol=1e-4), column
+
+
+def test_a_folder_of_clips(built, watch):
+    folder = watch(built.path("data/toy/test"))
+    for clip in TEST:
+        assert_equal(built, folder, clip, clip)
+
+
+def test_a_video_file(built, watch, tmp_path):
+    folder = watch(write_lossless(tmp_path / "film.mkv", pictures(built, "01")))
+    assert_equal(built, folder, "01", "film")
+
+
+def test_an_http_stream(built, watch, tmp_path):
+    body = write_lossless(tmp_path / "film.ts", pictures(built, "05")).read_bytes()
+    with served([{"body": body, "length": True}]) as url:
+        assert_equal(built, watch(url), "05", url)
+
+
+def test_a_cut_stream_is_picked_up_again(built, watch, tmp_path, caplog):
+    bodies = [
+        write_lossless(tmp_path / f"{clip}.ts", pictures(built, clip)).read_bytes()
+        for clip in ("01", "05")
+    ]
+    with served([{"body": body} for body in bodies]) as url:
+        folder = watch(url, "--give-up", "1")
+    frames = pd.read_csv(folder / "frames.csv")
+    assert frames["frame"].tolist() == list(range(2 * FRAMES))
+    # No cube reaches over the gap: each part has the scores of its clip.
+    for part, clip in enumerate(("01", "05")):
+        found = frames["combined"].iloc[part * FRAMES : (part + 1) * FRAMES]
+        assert np.allclose(found, batch_frames(built, clip)[0], rtol=0, atol=1e-4)
+    said = caplog.text
+    assert f"{url}: no connection" in said and "connecting again" in said
+    assert f"{url}: connected again after" in said and "giving up" in said
+
+
+def test_events_and_their_clips(built, watch, caplog):
+    caplog.set_level("INFO")
+    smoothed = batch_frames(built, "05")[1]
+    limit = float(np.quantile(smoothed, 0.5))
+    above = np.flatnonzero(smoothed > limit)
+    options = ("--threshold", f"{limit:.5f}", "--before", "0.2", "--after", "10")
+    folder = watch(built.path("data/toy/test/05"), *options)
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    (event,) = lines
+    assert (event["source"], event["start_frame"], event["end_frame"]) == ("05", *above[[0, -1]])
+    assert event["start"] == pytest.approx(above[0] / 25) and event["start_clock"] is None
+    assert event["score"] == pytest.approx(smoothed.max(), abs=1e-4)
+    objects = batch_objects(built, "05")
+    early = objects[objects["frame"] <= event["end_frame"]]
+    top = early.loc[early["combined"].idxmax()]
+    assert event["object_score"] == pytest.approx(top["combined"], abs=1e-4)
+    assert event["object_frame"] == top["frame"]
+    assert np.allclose(event["box"], top[["x1", "y1", "x2", "y2"]].tolist(), atol=0.06)
+    assert event["task"] in event["tasks"]
+    (row,) = pd.read_csv(folder / "events.csv").to_dict("records")
+    assert (row["start_frame"], row["clip"], row["x1"]) == (
+        above[0],
+        event["clip"],
+        event["box"][0],
+    )
+    before = min(5, above[0])  # 0.2 seconds of it
+    assert len(decoded(folder / event["clip"])) == before + FRAMES - above[0]
+    assert "event 1 begins: 05" in caplog.text and "frames/s; 1 events in" in caplog.text
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
+def test_ignored_polygons_take_objects_away(built, watch, tmp_path):
+    left = [[0, 0], [WIDTH / 2, 0], [WIDTH / 2, HEIGHT], [0, HEIGHT]]
+    (tmp_path / "left.json").write_text(json.dumps([left]))
+    folder = watch(built.path("data/toy/test/01"), "--ignore", str(tmp_path / "left.json"))
+    found, every = pd.read_csv(folder / "objects.csv"), batch_objects(built, "01")
+    centre = (every["x1"] + every["x2"]) / 2
+    assert 0 < len(found) < len(every) and len(found) == (centre > WIDTH / 2).sum()
+
+
+def test_used_folders_and_foreign_models_are_refused(built, watch, tmp_path, capfd):
+    (tmp_path / "found-1").mkdir()
+    (tmp_path / "found-1/notes.txt").write_text("mine")
+    for options, words in (
+        ((), "found-1: not empty"),
+        (("--model", str(built.path(RUN)), "--output", str(tmp_path / "new")), "no watcher.json"),
+    ):
+        with pytest.raises(SystemExit):
+            watch(built.path("data/toy/test/01"), *options)
+        assert words in capfd.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_annotated_videos_have_every_frame(built):
+    for clip in TEST:
+        frames = decoded(built.path(f"{VIDEOS}/{clip}.mp4"))
+        assert len(frames) == FRAMES
+        with av.open(str(built.path(f"{VIDEOS}/{clip}.mp4"))) as video:
+            stream = video.streams.video[0]
+            assert (stream.codec.name, stream.pix_fmt) == ("h264", "yuv420p")
+            assert stream.average_rate == 25 and stream.width >= 480
+        # The picture is there, enlarged; above and below it is what was drawn.
+        own = pictures(built, clip)[FRAMES // 2]
+        height = round(HEIGHT * 480 / WIDTH)
+        shown = cv2.resize(frames[FRAMES // 2][20 : 20 + height], (WIDTH, HEIGHT))
+        assert abs(shown.astype(int) - own.astype(int)).mean() < 25
+
+
+def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, capfd):
+    normal = tmp_path / "normal"
+    normal.mkdir()
+    for clip in "abc":
+        files = media.image_files(finished.path("data/toy/train") / clip)
+        images = [media.decode_image(file.read_bytes(), str(file)) for file in files]
+        write_lossless(normal / f"{clip}.mkv", images)
+    small = "cubes: {size: 16, radius: 2, max_gap: 3, train_stride: 1}\n"
+    small += "teachers: {resnet_size: 32}\ntrain: {cubes_seen: 64, batch: 8, validations: 2}\n"
+    (tmp_path / "small.yaml").write_text(small)
+    detector = finished.path("detector")
+    network = ["--backend", "darknet", "--image-size", "96", "--iou", "0.1"]
+    for key, name in (("weights", "toy.weights"), ("cfg", "toy.cfg"), ("names", "toy.names")):
+        network += [f"--{key}", str(detector / name)]
+    more = ["--config", str(tmp_path / "small.yaml"), "--cores", "2", *network]
+    cli.main(["learn", str(normal), "--output", str(tmp_path / "watcher"), *more])
+    assert "ssmtl watch --model" in capfd.readouterr().err
+    own = {path.name for path in (tmp_path / "watcher").iterdir()}
+    assert {"watcher.json", "model.safetensors", "detector-weights.weights"} <= own
+    video = write_lossless(tmp_path / "new.mkv", pictures(finished, "05"))
+    where = ["--model", str(tmp_path / "watcher"), "--output", str(tmp_path / "events")]
+    cli.main(["watch", str(video), *where, "--threshold", "0.01"])
+    assert (tmp_path / "events/events.jsonl").read_text().count("\n") == 1
+    assert (tmp_path / "events/clips/event_0001.mp4").stat().st_size > 1000
+    assert ROOT not in tmp_path.parents

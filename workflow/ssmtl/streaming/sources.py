@@ -1,0 +1,226 @@
+"""Where watched pictures come from: files, folders, and streams that may stall or drop.
+
+A source is cut into segments, unbroken stretches of video: one per clip, and of a live source one
+per stretch without a gap, since a cube across a gap would show motion that never was.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+
+from ssmtl import media
+from ssmtl.datasets import clips_in
+from ssmtl.errors import InputError
+from ssmtl.streaming.ahead import Ahead
+
+log = logging.getLogger(__name__)
+
+WAITING_BYTES = 256 << 20  # of a live source's pictures that wait to be scored
+WAITING_MOST = 4096
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to connect again
+
+
+class Frame(NamedTuple):
+    """picture uint8 (H, W, 3) RGB; time: seconds from the start of the clip, or of watching a live
+    source; clock: seconds since the epoch when it arrived, None where it is a recording."""
+
+    picture: np.ndarray
+    time: float
+    clock: float | None = None
+
+
+GAP = object()  # pictures are missing here
+
+
+@dataclass
+class Segment:
+    """An unbroken stretch of video. first: the number of its first frame in the source; total:
+    frames in it where that is known."""
+
+    name: str
+    fps: float
+    frames: Iterator[Frame]
+    first: int = 0
+    total: int | None = None
+
+
+def segments(source: str, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
+    """The segments of a video file, a folder of images or of clips, a URL or a camera device.
+
+    settings: the section watch; stopped: an event that ends the source, as its end would. Raises
+    InputError for a source that cannot be opened.
+    """
+    path = Path(source)
+    if "://" in source or path.is_char_device():
+        return live(source, settings, stopped)
+    if not path.exists():
+        raise InputError(f"{source}: no such file, folder or device; check the path or URL")
+    clips = [Path(clip.source) for clip in clips_in(path, "test")] if path.is_dir() else [path]
+    return (recorded(clip, settings["fps"], stopped) for clip in clips or [path])
+
+
+def recorded(path: Path, fps: float, stopped: threading.Event) -> Segment:
+    """A video file, or a folder of images at `fps` frames per second."""
+    if path.is_dir():
+        files = media.image_files(path)
+        pictures, total = (media.decode_image(f.read_bytes(), str(f)) for f in files), len(files)
+    else:
+        total, fps, _, _ = media.probe_video(path)
+        pictures = media.video_frames(path)
+
+    def frames() -> Iterator[Frame]:
+        number = -1
+        for number, picture in enumerate(pictures):
+            yield Frame(picture, number / fps)
+            if stopped.is_set():
+                return
+        if number + 1 < total:
+            log.warning("%s: %d of %d frames decoded; the rest is damaged", path, number + 1, total)
+
+    name = path.name if path.is_dir() else path.stem
+    return Segment(name, fps, frames(), total=total)
+
+
+def live(url: str, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
+    """The stretches without a gap of a live source, connected again wherever it breaks off.
+
+    A thread receives, so that the source never waits for the scores. Where these are slower, whole
+    stretches are dropped, and a line says so.
+    """
+
+    def room(item: Frame | object) -> int:
+        size = item.picture.nbytes if isinstance(item, Frame) else 1
+        return min(WAITING_MOST, max(64, WAITING_BYTES // size))
+
+    def dropped(count: int) -> object:
+        log.warning("%s: scoring is slower than this; %d pictures dropped", stream.name, count)
+        return GAP
+
+    stream = Stream(url, settings["timeout"], settings["give_up"])
+    with Ahead(stream.received(stopped), room, dropped, stopped) as items:
+        number = 0
+        for item in items:
+            if item is not GAP:
+                frames = Counted(iter(itertools.chain([item], items).__next__, GAP))
+                yield Segment(stream.name, stream.fps, frames, first=number)
+                number += frames.count
+
+
+class Counted(Iterator):
+    """An iterator that counts."""
+
+    def __init__(self, items: Iterator):
+        self.items, self.count = items, 0
+
+    def __next__(self):
+        item = next(self.items)
+        self.count += 1
+        return item
+
+
+class Stream:
+    """A URL or a camera device, opened again when it stalls or drops."""
+
+    def __init__(self, url: str, timeout: float, give_up: float):
+        """timeout: seconds without a picture that are a stall; give_up: seconds of vain attempts
+        to connect after which the stream has ended, 0 for never."""
+        self.url, self.timeout, self.give_up = url, timeout, give_up
+        self.name = without_password(url)
+        self.fps = 25.0
+
+    def open(self) -> av.container.InputContainer:
+        options = {"rtsp_transport": "tcp"} if self.url.startswith("rtsp") else {}
+        kind = None if "://" in self.url else "v4l2"
+        return av.open(self.url, format=kind, options=options, timeout=self.timeout)
+
+    def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
+        """Pictures as they arrive, with GAP between connections.
+
+        Raises InputError where the first connection fails.
+        """
+        self.start = self.last = time.monotonic()
+        ever, pause = False, FIRST_PAUSE
+        while not stopped.is_set():
+            try:
+                with self.open() as container:
+                    if ever:
+                        log.warning("%s: connected again after %.1f s", self.name, self.silence())
+                    for frame in self.pictures(container, stopped):
+                        yield frame
+                        ever, pause = True, FIRST_PAUSE
+                    if stopped.is_set() or container.size > 0:
+                        return  # of a recording this is the end
+                problem = "the stream ended"
+            except av.ExitError:
+                problem = f"no picture for {self.timeout:g} s"
+            except (av.FFmpegError, OSError) as error:
+                problem = f"no connection ({error.strerror or error})"
+            if not ever:
+                raise InputError(f"{self.name}: cannot be opened: {problem}; check the URL")
+            yield GAP
+            if self.give_up and self.silence() > self.give_up:
+                log.warning("%s: %s; giving up after %.1f s", self.name, problem, self.silence())
+                return
+            log.warning("%s: %s; connecting again", self.name, problem)
+            stopped.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def silence(self) -> float:
+        """Seconds since the last picture."""
+        return time.monotonic() - self.last
+
+    def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
+        """The pictures of one connection; raises av.FFmpegError where it breaks off or stalls."""
+        if not container.streams.video:
+            raise InputError(f"{self.name}: no video in this stream; check the URL")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        self.fps = float(stream.average_rate or stream.guessed_rate or 25)
+        self.last, shape = time.monotonic(), None
+        for decoded_frames in self.packets(container, stream):
+            if decoded_frames is None and shape:
+                log.warning("%s: damaged data", self.name)
+                yield GAP
+            for decoded in decoded_frames or ():
+                picture = decoded.to_ndarray(format="rgb24")
+                if shape not in (None, picture.shape):
+                    log.warning("%s: the pictures have another size now", self.name)
+                    yield GAP
+                shape, self.last = picture.shape, time.monotonic()
+                yield Frame(picture, self.last - self.start, time.time())
+            if stopped.is_set():
+                return
+            if self.silence() > self.timeout:
+                raise av.ExitError(0, "no picture")
+
+    @staticmethod
+    def packets(container, stream) -> Iterator[list[av.VideoFrame] | None]:
+        """Decoded frames packet by packet, None for a damaged one.
+
+        Where the connection breaks off, what the decoder still holds comes before the error.
+        """
+        try:
+            for packet in container.demux(stream):
+                try:
+                    decoded = packet.decode()
+                except av.InvalidDataError:
+                    decoded = None
+                yield decoded
+        except av.FFmpegError:
+            yield stream.codec_context.decode(None)
+            raise
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
