@@ -337,6 +337,8 @@ def report(a) -> None:
         cubes=a.cubes,
         teachers=a.teachers,
         runs=a.runs,
+        videos=a.videos,
+        benchmarks=a.benchmarks,
     )
 
 
@@ -407,7 +409,7 @@ def show_protocol(a) -> None:
 
 def show(a) -> None:
     from ssmtl.evaluation import borders_text, metrics_text
-    from ssmtl.reporting.report import read_json
+    from ssmtl.reporting.page import read_json
 
     runs = [read_json(path) for path in a.metrics]
     if a.borders:
@@ -611,6 +613,8 @@ def commands() -> argparse.ArgumentParser:
         cubes=files("cubes.h5 of all shards"),
         teachers=files("teachers.h5 of all shards"),
         runs=files("model folders with metrics.json"),
+        videos=files("folders {model}/seed{seed} of annotated videos", **OPTIONAL),
+        benchmarks=file("folder of Snakemake's benchmarks", required=False),
     )
     c.add(
         "ablation",

@@ -93,7 +93,7 @@ def stage_code(stage: str, settings: dict) -> str:
 
 # The templates, which no import shows, of the stages that fill some.
 PAGES = {
-    "report": ("template.html.j2", "style.css.j2"),
+    "report": ("template.html.j2", "style.css.j2", "report.css.j2", "report.js.j2"),
     "ablation": ("ablation.html.j2", "style.css.j2"),
     "sensitivity_page": ("sensitivity.html.j2", "style.css.j2"),
     "protocol": ("protocol.html.j2", "style.css.j2"),
