@@ -7,6 +7,8 @@ rule calibrate:
         f"{RUN_FOLDER}/calibration.h5",
     log:
         "results/{dataset}/logs/calibrate_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/calibrate_{model}_{seed}.tsv"
     wildcard_constraints:
         dataset=TRAINING,
     conda:
@@ -32,6 +34,8 @@ rule score:
         f"{RUN_FOLDER}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/score_{model}_{seed}_{shard}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 16

@@ -342,6 +342,20 @@ def report(a) -> None:
     )
 
 
+def figures(a) -> None:
+    from ssmtl.reporting.papers import write_figures
+
+    write_figures(a.outputs, run=a.run_folder)
+
+
+def summary(a) -> None:
+    from ssmtl.reporting.summary import write_summary
+
+    write_summary(
+        a.page, a.csv, a.tex, [a.svg, a.pdf], metrics=a.metrics, published_results=a.published
+    )
+
+
 def ablation(a) -> None:
     from ssmtl.ablation import write_ablation
 
@@ -617,6 +631,29 @@ def commands() -> argparse.ArgumentParser:
         benchmarks=file("folder of Snakemake's benchmarks", required=False),
     )
     c.add(
+        "figures",
+        "Draw a run's figures for papers.",
+        figures,
+        outputs=output("roc or timelines, .svg or .pdf") | {"nargs": "+"},
+        run_folder=file("folder of the run"),
+    )
+    c.add(
+        "summary",
+        "Compare data sets, models and seeds: page, tables and figure.",
+        summary,
+        page=output("summary.html"),
+        csv=output("table to write, one row per run and score (.csv)"),
+        tex=output("table to write, one row per model (.tex)"),
+        svg=output("figure to write (.svg)"),
+        pdf=output("figure to write (.pdf)"),
+        metrics=files("metrics.json of all runs"),
+        published={
+            "type": json.loads,
+            "default": {},
+            "help": "published results of each data set, by their name, JSON",
+        },
+    )
+    c.add(
         "ablation",
         "Compare the variants of a model: page, tables and figure.",
         ablation,
@@ -708,7 +745,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(
         level=logging.DEBUG if a.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )
-    for noisy in ("matplotlib", "PIL", "h5py"):
+    for noisy in ("matplotlib", "PIL", "h5py", "fontTools"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         if a.stage:

@@ -94,6 +94,7 @@ def stage_code(stage: str, settings: dict) -> str:
 # The templates, which no import shows, of the stages that fill some.
 PAGES = {
     "report": ("template.html.j2", "style.css.j2", "report.css.j2", "report.js.j2"),
+    "summary": ("summary.html.j2", "style.css.j2"),
     "ablation": ("ablation.html.j2", "style.css.j2"),
     "sensitivity_page": ("sensitivity.html.j2", "style.css.j2"),
     "protocol": ("protocol.html.j2", "style.css.j2"),
@@ -113,6 +114,7 @@ MODULES = {
     "evaluate": "ssmtl.evaluation",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
+    "summary": "ssmtl.reporting.summary",
     "ablation": "ssmtl.ablation",
     "sensitivity": "ssmtl.sensitivity",
     "sensitivity_page": "ssmtl.reporting.sensitivity",

@@ -102,9 +102,7 @@ def clip_videos(runs: list[Run], folders: list[Path], output: Path) -> dict[tupl
     if whole > EMBEDDED:
         start = output.parent
         return {key: {"url": os.path.relpath(path, start)} for key, path in files.items()}
-    return {
-        key: {"data": pictures.base64_text(path.read_bytes())} for key, path in files.items()
-    }
+    return {key: {"data": pictures.base64_text(path.read_bytes())} for key, path in files.items()}
 
 
 def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list[dict]:
@@ -126,7 +124,7 @@ def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list
                 "clip": clip,
                 "fps": float(rates[clip]),
                 "frames": len(frames),
-                "peak": int(frames["frame"].loc[frames["combined_smoothed"].idxmax()]),
+                "start": opening(frames, boxes.get(clip, none)),
                 "figure": figures.timeline(frames, run.tasks, top, peaks, level),
                 "score": frames["combined_smoothed"].round(3).tolist(),
                 "truth": truths(frames),
@@ -137,11 +135,15 @@ def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list
     return shown
 
 
-def truths(frames: pd.DataFrame) -> list[list]:
-    """The labelled stretches of a clip as [first, last, words]; all of it normal: an empty list.
+def opening(frames: pd.DataFrame, boxes: dict) -> int:
+    """The frame that a panel shows at first: of the highest-scoring object, or frame score."""
+    if boxes["score"]:
+        return boxes["frame"][int(np.argmax(boxes["score"]))]
+    return int(frames["frame"].loc[frames["combined_smoothed"].idxmax()])
 
-    None without labels.
-    """
+
+def truths(frames: pd.DataFrame) -> list[list] | None:
+    """The labelled stretches of a clip as [first, last, words]; None without labels."""
     if frames["label"].isna().all():
         return None
     return [[first, last, kind or "anomalous"] for first, last, kind in plots.intervals(frames)]

@@ -70,8 +70,8 @@ def to_look_at(view: dict, number: int) -> list[dict]:
     if view["labelled"]:
         counts = view["counts"]
         text = (
-            f"{counts['false']} false alarms among {counts['events']} events; "
-            f"{counts['missed']} of {counts['stretches']} labelled stretches missed"
+            f"False alarms: {counts['false']} of {counts['events']} events; misses: "
+            f"{counts['missed']} of {counts['stretches']} labelled stretches"
         )
         points.append({"text": text, "href": f"#mistakes-{number}"})
     for what, rows, name, href in (
