@@ -416,6 +416,19 @@ def run_folders(name):
     ]
 
 
+def first_folders(kind, name):
+    """A folder per model, of its first seed: of the run (`models`), or of its `videos`."""
+    runs = {}
+    for run in map(Path, run_folders(name)):
+        runs.setdefault(run.parent.name, run)
+    return [f"results/{name}/{kind}/{model}/{run.name}" for model, run in runs.items()]
+
+
+def compared():
+    """The data sets of the comparison page."""
+    return [*RUN["datasets"], *(name for name in RUN["compared"] if name not in RUN["datasets"])]
+
+
 def released_seeds(folder):
     try:
         return [released_seed(Path(folder))]

@@ -6,6 +6,8 @@ rule cubes:
         f"{SHARD}/cubes.h5",
     log:
         "results/{dataset}/logs/cubes_{split}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/cubes_{split}_{shard}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 2

@@ -7,6 +7,8 @@ rule detect:
         f"{SHARD}/detections.h5",
     log:
         "results/{dataset}/logs/detect_{split}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/detect_{split}_{shard}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 16

@@ -19,6 +19,8 @@ rule evaluate:
         ),
     log:
         "results/{dataset}/logs/evaluate_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/evaluate_{model}_{seed}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 2

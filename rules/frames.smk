@@ -5,6 +5,8 @@ rule frames:
         f"{SHARD}/frames.h5",
     log:
         "results/{dataset}/logs/frames_{split}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/frames_{split}_{shard}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 2

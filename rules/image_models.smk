@@ -12,6 +12,8 @@ use rule train as train_images with:
         history=f"{IMAGE_RUN}/history.csv",
     log:
         "results/{imageset}/logs/train_{normal}_{model}_{seed}.log",
+    benchmark:
+        "results/{imageset}/benchmarks/train_{normal}_{model}_{seed}.tsv"
     threads: 1
     params:
         options=picture_options("train"),
@@ -29,6 +31,8 @@ use rule calibrate as calibrate_images with:
         f"{IMAGE_RUN}/calibration.h5",
     log:
         "results/{imageset}/logs/calibrate_{normal}_{model}_{seed}.log",
+    benchmark:
+        "results/{imageset}/benchmarks/calibrate_{normal}_{model}_{seed}.tsv"
     threads: 1
     params:
         options=picture_options("score"),
@@ -45,6 +49,8 @@ use rule score as score_images with:
         f"{IMAGE_RUN}/scores/{{source}}.h5",
     log:
         "results/{imageset}/logs/score_{normal}_{model}_{seed}_{source}.log",
+    benchmark:
+        "results/{imageset}/benchmarks/score_{normal}_{model}_{seed}_{source}.tsv"
     threads: 1
     params:
         options=options("score"),

@@ -7,6 +7,8 @@ rule report:
         teachers=shard_files("teachers"),
         histories=lambda w: expand("{run}/history.svg", run=run_folders(w.dataset)),
         metrics=lambda w: expand("{run}/metrics.json", run=run_folders(w.dataset)),
+        models=lambda w: expand("{run}/model.safetensors", run=first_folders("models", w.dataset)),
+        videos=lambda w: first_folders("videos", w.dataset) if workflow.is_rule("videos") else [],
     output:
         report(
             "results/{dataset}/report.html",
@@ -22,9 +24,40 @@ rule report:
         **limits("report"),
     params:
         runs=lambda w: run_folders(w.dataset),
+        # Undeclared: a stage that ran outside Snakemake has none, and times alone rerun nothing.
+        benchmarks="results/{dataset}/benchmarks",
         config=shown_config,
         code=code("report"),
     shell:
         "python -m ssmtl report {output} --dataset {wildcards.dataset} --config {params.config:q}"
         " --manifest {input.manifest} --frames {input.frames} --detections {input.detections}"
-        " --cubes {input.cubes} --teachers {input.teachers} --runs {params.runs} 2>&1 | tee {log}"
+        " --cubes {input.cubes} --teachers {input.teachers} --runs {params.runs}"
+        " --videos {input.videos} --benchmarks {params.benchmarks} 2>&1 | tee {log}"
+
+
+rule figures:
+    # For papers; the pages draw their own.
+    input:
+        metrics=f"{RUN_FOLDER}/metrics.json",
+        table=f"{RUN_FOLDER}/frame_scores.csv",
+    output:
+        report(
+            expand(
+                "results/{{dataset}}/figures/{{model}}/seed{{seed}}/{figure}.{suffix}",
+                figure=("roc", "timelines"),
+                suffix=("svg", "pdf"),
+            ),
+            caption="../workflow/report/figures.rst",
+            category="{dataset}",
+            subcategory="figures",
+        ),
+    log:
+        "results/{dataset}/logs/figures_{model}_{seed}.log",
+    localrule: True
+    conda:
+        "../envs/ssmtl.yaml"
+    params:
+        run=RUN_FOLDER,
+        code=code_digest("ssmtl.reporting.plots", "ssmtl.reporting.papers"),
+    shell:
+        "python -m ssmtl figures {output} --run-folder {params.run} 2>&1 | tee {log}"

@@ -7,6 +7,8 @@ rule calibrate:
         f"{RUN_FOLDER}/calibration.h5",
     log:
         "results/{dataset}/logs/calibrate_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/calibrate_{model}_{seed}.tsv"
     wildcard_constraints:
         dataset=TRAINING,
     conda:
@@ -33,6 +35,8 @@ rule score:
         f"{RUN_FOLDER}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/score_{model}_{seed}_{shard}.tsv"
     wildcard_constraints:
         dataset=STORING,
     conda:
@@ -61,6 +65,8 @@ rule score_frames:
         f"{RUN_FOLDER}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/score_{model}_{seed}_{shard}.tsv"
     wildcard_constraints:
         dataset=DIRECT,
     conda:

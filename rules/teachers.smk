@@ -8,6 +8,8 @@ rule teachers:
         f"{SHARD}/teachers.h5",
     log:
         "results/{dataset}/logs/teachers_{split}_{shard}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/teachers_{split}_{shard}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 16

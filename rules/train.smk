@@ -8,6 +8,8 @@ rule train:
         history=f"{RUN_FOLDER}/history.csv",
     log:
         "results/{dataset}/logs/train_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/train_{model}_{seed}.tsv"
     wildcard_constraints:
         dataset=TRAINING,
     conda:

@@ -1,5 +1,6 @@
 """The HTML report on made files: complete, self-contained, and right about its numbers."""
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -7,20 +8,19 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
-from sklearn.metrics import roc_auc_score
+from made_results import FRAMES, TASKS, TEST_CLIPS, arguments, write_videos
 
-from ssmtl import media, store
+from ssmtl import model as models
 from ssmtl.errors import InputError
-from ssmtl.manifest import COLUMNS as MANIFEST
-from ssmtl.reporting import plots, published, report
+from ssmtl.reporting import clips, events, page, pictures, plots, published, report
+from ssmtl.reporting.runs import load_models
+from ssmtl.scoring import score_batch
 
-TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
-COLUMNS = [*TASKS, "combined", "speed"]
-FRAMES, WIDTH, HEIGHT = 40, 96, 64
-TEST_CLIPS = {"01": (12, 27, "running"), "02": (20, 39, "<falling>"), "03": None}
 SECTIONS = {
-    "summary", "metrics", "kinds", "clips", "timelines", "roc", "training", "objects", "run",
+    "summary", "metrics", "kinds", "clips", "timelines", "events", "mistakes", "roc",
+    "distributions", "training", "run", "cite",
 }  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -56,172 +56,16 @@ class Page(HTMLParser):
             self.text.append(data)
 
 
-def write_stage_files(root, split, clips, objects, rng):
-    """The four stage files of one split and shard; returns their paths by kind."""
-    folder = root / "data" / split / "0"
-    size = {"frames": FRAMES, "width": WIDTH, "height": HEIGHT}
-    paths = {k: folder / f"{k}.h5" for k in ("frames", "detections", "cubes", "teachers")}
-    pictures = [rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES)]
-    encoded = [media.encode_jpeg(picture, 60) for picture in pictures]
-    frame = np.repeat(np.arange(FRAMES), objects).astype(np.int32)
-    corner = rng.uniform(0, 40, (len(frame), 2))
-    box = np.hstack([corner, corner + 16]).astype(np.float32)
-    cubes = rng.integers(0, 255, (len(frame), 7, 64, 64, 3), dtype=np.uint8)
-    valid = np.tile(np.array([[1, 7]], np.int16), (len(frame), 1))
-    with store.create(paths["frames"], "frames") as file:
-        for clip in clips:
-            group = file.create_group(clip)
-            group["bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
-            group["offsets"] = np.cumsum([0, *map(len, encoded)])
-            group.attrs.update(size, fps=25.0, encoding="jpeg", source=f"clips/{clip}", digest="")
-    content = {
-        "detections": {"frame": frame, "box": box},
-        "cubes": {"frame": frame, "box": box, "cubes": cubes, "valid": valid},
-        "teachers": {"class_probs": np.zeros((len(frame), 3), np.float32)},
-    }
-    for kind, values in content.items():
-        with store.create(paths[kind], kind) as file:
-            for clip in clips:
-                group = file.create_group(clip)
-                group.attrs.update(size)
-                for name, rows in values.items():
-                    group[name] = rows
-    return paths, frame, box
-
-
-def frame_table(rng, labelled):
-    """frame_scores.csv of the three clips, with scores that see the anomalies."""
-    tables = []
-    for clip, event in TEST_CLIPS.items():
-        frame = np.arange(FRAMES)
-        inside = (
-            np.zeros(FRAMES, bool) if event is None else (frame >= event[0]) & (frame <= event[1])
-        )
-        kind = np.where(inside, "" if event is None else event[2], "")
-        table = pd.DataFrame({"clip": clip, "frame": frame, "label": inside.astype(int)})
-        table = table.assign(kind=kind, objects=2)
-        for column in COLUMNS:
-            table[column] = np.clip(rng.uniform(0, 0.6, FRAMES) + 0.2 * inside, 0, 1)
-            table[f"{column}_smoothed"] = table[column]
-        tables.append(table)
-    table = pd.concat(tables)
-    if not labelled:
-        table = table.assign(label="", kind="")
-    return table
-
-
-def measure(table, labelled, model, seed, rng):
-    """metrics.json for a table; the metrics that need no check are drawn at random."""
-
-    def auc(rows):
-        both = labelled and rows["label"].nunique() == 2
-        return {c: float(roc_auc_score(rows["label"], rows[c])) if both else None for c in COLUMNS}
-
-    micro, normal = auc(table), table[table["label"] == 0]
-    clips = dict(iter(table.groupby("clip")))
-    kinds = [k for k in table["kind"].unique() if k]
-    return {
-        "dataset": "made", "model": model, "seed": seed, "columns": COLUMNS, "tasks": TASKS,
-        "border": "replicate", "sigma": 21, "frames": len(table), "labelled": labelled,
-        "anomalous_frames": int((table["label"] == 1).sum()), "objects": 240,
-        "scores": {
-            border: {
-                c: {
-                    "micro": micro[c],
-                    "macro_padded": float(rng.uniform(0.4, 1)) if labelled else None,
-                    "macro_strict": float(rng.uniform(0.4, 1)) if labelled else None,
-                }
-                for c in COLUMNS
-            }
-            for border in ("zero", "replicate")
-        },
-        "regions": {
-            c: {name: float(rng.uniform(0.1, 1)) for name in ("rbdc", "tbdc")} for c in COLUMNS
-        } if labelled else {},
-        "pixel_auc": {c: float(rng.uniform(0.1, 1)) for c in COLUMNS} if labelled else {},
-        "kinds": {k: auc(pd.concat([table[table["kind"] == k], normal])) for k in kinds},
-        "clips": {
-            c: {"frames": FRAMES, "anomalous": int(n), "objects": 80, "auc": auc(clips[c])}
-            for c, n in (table["label"] == 1).groupby(table["clip"]).sum().items()
-        },
-    }  # fmt: skip
-
-
-def write_run(root, model, seed, frame, box, labelled):
-    """One model folder with all its files."""
-    rng = np.random.default_rng(seed + len(model))
-    folder = root / "models" / model / f"seed{seed}"
-    with store.create(folder / "scores" / "0.h5", "scores", columns=json.dumps(COLUMNS)) as file:
-        for clip in TEST_CLIPS:
-            group = file.create_group(clip)
-            group["frame"], group["box"] = frame, box
-            for column in COLUMNS:
-                group[column] = rng.uniform(0, 1, len(frame)).astype(np.float32)
-            group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
-    table = frame_table(rng, labelled)
-    table.to_csv(folder / "frame_scores.csv", index=False)
-    metrics = measure(table, labelled, model, seed, rng)
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    info = {
-        "spec": {"tasks": TASKS, "depth": "deep", "width": "narrow", "classes": ["person"]},
-        "settings": {},
-        "best": {"step": 40, "validation_loss": float("nan")},
-        "versions": {"ssmtl": "0.1.0", "torch": "2.15.0"},
-        "train": {"clips": 2, "objects": 160, "cubes_seen": 4096, "validation_clips": ["b"]},
-    }
-    (folder / "model.json").write_text(json.dumps(info))
-    steps = np.arange(10, 90, 10)
-    history = pd.DataFrame({"step": np.tile(steps, 2), "cubes_seen": np.tile(steps * 64, 2)})
-    history["split"] = np.repeat(["train", "validation"], len(steps))
-    for name in ("total", *TASKS):
-        history[f"loss_{name}"] = np.tile(1 / steps, 2) + rng.uniform(0, 0.02, 2 * len(steps))
-    history.to_csv(folder / "history.csv", index=False)
-    return folder
-
-
-def arguments(root, labelled=True, objects=2):
-    """The arguments of `write_report` for a made data set: 2 models with 2 seeds each."""
-    rng = np.random.default_rng(0)
-    train, *_ = write_stage_files(root, "train", ["a", "b"], objects, rng)
-    test, frame, box = write_stage_files(root, "test", list(TEST_CLIPS), objects, rng)
-    rows = [("train", c, "normal") for c in "ab"]
-    for clip, event in TEST_CLIPS.items():
-        text = "normal" if event is None else f"{event[0]}-{event[1]}:{event[2]}"
-        rows.append(("test", clip, text if labelled else ""))
-    manifest = pd.DataFrame(rows, columns=["split", "clip", "labels"])
-    manifest = manifest.assign(
-        shard=0,
-        source="clips",
-        frames=FRAMES,
-        fps=25.0,
-        width=WIDTH,
-        height=HEIGHT,
-        tracks="",
-        masks="",
-    )
-    manifest[MANIFEST].to_csv(root / "manifest.csv", index=False)
-    models = [(model, seed) for model in ("all", "without_arrow") for seed in (0, 1)]
-    return {
-        "output": root / "report.html",
-        "dataset": "made & up",
-        "config": {"score": {"sigma": 21}, "notes": ["The reader ran on <made> files only."]},
-        "manifest": root / "manifest.csv",
-        "runs": [write_run(root, model, seed, frame, box, labelled) for model, seed in models],
-        **{kind: [train[kind], test[kind]] for kind in test},
-    }
-
-
 def render(options):
     """The page and its text."""
     report.write_report(**options)
     html = options["output"].read_text()
-    page = Page(html)
-    assert set(page.ids) >= SECTIONS
-    assert len(page.ids) == len(set(page.ids))
-    assert all(ref.startswith(("#", "data:image/")) for ref in page.references)
-    assert {ref[1:] for ref in page.references if ref[0] == "#"} <= set(page.ids)
-    assert "http" not in html and "@import" not in html
-    text = re.sub(r"\s+", " ", " ".join(page.text))
+    found = Page(html)
+    assert set(found.ids) >= SECTIONS
+    assert len(found.ids) == len(set(found.ids))
+    assert all(ref.startswith(("#", "data:")) for ref in found.references)
+    assert {ref[1:] for ref in found.references if ref[0] == "#"} <= set(found.ids)
+    text = re.sub(r"\s+", " ", " ".join(found.text))
     assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
     return html, text
 
@@ -230,7 +74,12 @@ def render(options):
 def labelled(tmp_path_factory):
     options = arguments(tmp_path_factory.mktemp("made"))
     options["config"] |= {"published": "ped2"}
-    options |= {"stage_seconds": {"train": 12.34}}
+    folder = options["output"].parent / "benchmarks"
+    folder.mkdir()
+    for seed, memory in enumerate(("200.0", "-")):
+        line = f"{10 + seed}.25\t0:00:10\t{memory}"
+        (folder / f"train_all_{seed}.tsv").write_text(f"s\th:m:s\tmax_rss\n{line}\n")
+    options |= {"benchmarks": folder}
     return options, *render(options)
 
 
@@ -298,13 +147,13 @@ def test_missing_tracks_and_masks_are_dashes_with_a_note(tmp_path):
 
 def test_counts_sizes_and_config(labelled):
     options, html, text = labelled
-    size = report.file_size(options["cubes"][1].stat().st_size)
+    size = page.file_size(options["cubes"][1].stat().st_size)
     assert f"cubes test 1 3 240 objects {size}" in text
     shown = Page(html).text
     config = next(part for part in shown if part.startswith("score:"))
     assert yaml.safe_load(config) == options["config"]
-    assert "train 12.3" in text and "torch 2.15.0" in text
-    assert "depth deep, width narrow" in text and "validation clips 1" in text
+    assert "train 2 21.5 209.7 MB" in text and "torch 2.15.0" in text
+    assert "depth shallow" in text and "width narrow" in text and "validation clips 1" in text
 
 
 def test_equal_input_gives_equal_bytes(labelled):
@@ -317,15 +166,16 @@ def test_equal_input_gives_equal_bytes(labelled):
 def test_unlabelled_data_set(tmp_path):
     options = arguments(tmp_path, labelled=False)
     html, text = render(options | {"runs": options["runs"][::2]})
-    assert text.count("This data set has no labels") == 3
+    assert text.count("This data set has no labels") == 4
     assert "micro AUC" not in text and "published results" not in text
-    assert html.count("<figure") == 2 * (len(TEST_CLIPS) + 1)  # timelines and training
+    assert html.count('class="clip"') == 2 * len(TEST_CLIPS)
+    assert "what one frame in ten reaches" in text
 
 
 def test_data_set_without_objects(tmp_path):
     options = arguments(tmp_path, objects=0)
     _, text = render(options | {"runs": options["runs"][:1]})
-    assert "No objects were found in the test clips." in text
+    assert "No object was scored here." in text
 
 
 def test_one_seed_has_no_spread(tmp_path):
@@ -346,20 +196,142 @@ def test_no_runs_and_broken_runs_are_input_errors(labelled, tmp_path):
     broken = tmp_path / "history.csv"
     broken.write_text("step,split,loss_total\n10,train,soon\n")
     with pytest.raises(InputError, match=r"history\.csv: missing or damaged"):
-        report.read_csv(broken, text=("split",))
+        page.read_csv(broken, text=("split",))
     assert not output["output"].exists()
 
 
-def test_one_object_per_event():
-    # One object walks right for 40 frames; another appears elsewhere, and one in another clip.
-    frame = np.array([*range(40), 10, 10, 60])
-    clip = np.array([0] * 41 + [1, 0])
-    left = np.array([*range(40), 500, 0, 39], float)
-    box = np.stack([left, left * 0, left + 20, left * 0 + 20], axis=1)
-    scores = np.linspace(0.5, 0.9, 43)
-    # The last is at the walker's place, but more than EVENT_FRAMES after it.
-    assert report.event_rows(scores, clip, frame, box, 12) == [42, 41, 40, 39]
-    assert report.event_rows(scores, clip, frame, box, 2) == [42, 41]
+def clip_frames(scores, labels, kinds=None):
+    """Rows of one clip as in frame_scores.csv, with the columns that events need."""
+    count = len(scores)
+    return pd.DataFrame(
+        {
+            "clip": "c",
+            "frame": range(count),
+            "label": np.array(labels, float),
+            "kind": kinds or [""] * count,
+            "combined_smoothed": np.array(scores, float),
+        }
+    )
+
+
+def test_events_are_runs_of_frames():
+    scores = [0.9, 0.8, 0.1, 0.6, 0.7, 0.1, 0.1, 0.1]
+    frames = clip_frames(
+        scores, [0, 0, 0, 0, 1, 1, 1, 0], ["", "", "", "", "run", "run", "fall", ""]
+    )
+    high, low = events.found_events([frames], 0.5)
+    assert (high.first, high.last, high.peak, high.truth) == (0, 1, 0, "normal")
+    assert (low.first, low.last, low.peak, low.truth) == (3, 4, 4, "run")
+    # The stretch of "run" was found; that of "fall" was not.
+    assert [(e.first, e.last, e.truth) for e in events.missed_events([frames], 0.5)] == [
+        (6, 6, "fall")
+    ]
+
+
+def test_empty_ground_is_no_event():
+    frames = clip_frames([0.0] * 4, [np.nan] * 4)
+    assert events.threshold(frames) == 0
+    assert events.found_events([frames], 0.0) == []
+
+
+def test_threshold_is_where_the_roc_is_highest():
+    frames = clip_frames([0.1, 0.2, 0.6, 0.3, 0.7, 0.8], [0, 0, 0, 1, 1, 1])
+    # At 0.7 two of three anomalous frames and no normal one; at 0.3 all three, but one normal.
+    assert events.threshold(frames) == pytest.approx(0.7)
+    unlabelled = clip_frames(np.linspace(0, 1, 11), [np.nan] * 11)
+    assert events.threshold(unlabelled) == pytest.approx(0.9)
+
+
+def test_an_event_is_explained_by_its_highest_object(labelled):
+    options, html, _ = labelled
+    run = load_models(options["runs"])["all"][0]
+    level = events.threshold(run.frames)
+    first = events.found_events(run.clips.values(), level)[0]
+    objects = run.objects.query("clip == @first.clip and @first.first <= frame <= @first.last")
+    best = objects.loc[objects["combined"].idxmax()]
+    stages = events.Stages(**{k: options[k] for k in ("frames", "cubes", "teachers")})
+    model, _ = models.load(run.folder / "model.safetensors")
+    [shown] = events.explained(run, model, stages, [first])
+    assert shown["frame"] == best["frame"]
+    details = shown["object"]
+    assert details["scores"]["combined"] == pytest.approx(best["combined"])
+    # The calibration is uniform up to 0.5 and ends there.
+    task = min(TASKS, key=lambda name: best[name])
+    assert details["shares"][task] == pytest.approx(min(2 * best[task], 1), abs=0.02)
+    teacher = {row["name"]: row["teacher"] for row in details["classes"]}
+    expected = ["person", "bicycle", "vehicle"][int(best["frame"]) % 3]
+    assert max(teacher, key=teacher.get) == expected
+    assert f"<strong>{plots.title(details['loudest'])}</strong> spoke loudest" in html
+    assert details["middle"]["original"]["width"] == 64
+    assert details["strip"]["src"] in html
+
+
+def test_second_look_has_the_scores_of_the_model(labelled):
+    options, *_ = labelled
+    model, _ = models.load(options["runs"][0] / "model.safetensors")
+    cubes = np.random.default_rng(0).integers(0, 255, (3, 7, 64, 64, 3), np.uint8)
+    seen = events.second_look(model, cubes)
+    teacher = np.full((3, 3), 0.25, np.float32)
+    scores = score_batch(model, cubes, {"class_probs": teacher}, torch.device("cpu"))
+    error = np.abs(seen["middle_box"] / 255 - cubes[:, 3] / 255).mean((1, 2, 3))
+    # The picture is rounded and clipped to what can be shown.
+    np.testing.assert_allclose(error, scores["middle_box"], atol=0.05)
+    difference = np.abs(seen["class_probs"] - teacher).mean(1)
+    np.testing.assert_allclose(difference, scores["distillation"], rtol=1e-5)
+
+
+def blocks(html):
+    """The JSON in the page, by the id of its element."""
+    pattern = r'<script type="application/json" id="([^"]+)">(.*?)</script>'
+    return {name: json.loads(text) for name, text in re.findall(pattern, html)}
+
+
+def test_panels_hold_boxes_and_ground_truth(labelled):
+    options, html, _ = labelled
+    data = blocks(html)
+    panel = data["timeline-1-2-data"]
+    assert panel["truth"] == [[20, 39, "<falling>"]] and panel["fps"] == 25
+    run = load_models(options["runs"])["all"][0]
+    objects = run.objects.query("clip == '02'")
+    assert panel["boxes"]["frame"] == objects["frame"].tolist()
+    np.testing.assert_allclose(panel["boxes"]["score"], objects["combined"], atol=6e-4)
+    assert panel["start"] == objects.loc[objects["combined"].idxmax(), "frame"]
+    assert panel["video"] is None and "<video" not in html
+    # All frames of so small a data set are kept.
+    assert list(data["stills-1"]["pictures"]) == [str(frame) for frame in range(FRAMES)]
+    curves = {(t["meta"]["column"], t["meta"]["curve"]) for t in panel["figure"]["data"]}
+    assert curves == {(c, k) for c in ("combined", *TASKS) for k in ("raw", "smoothed")}
+    shaded = [s for s in panel["figure"]["layout"]["shapes"] if s["type"] == "rect"]
+    assert [(s["x0"], s["x1"]) for s in shaded] == [(19.5, 39.5)]
+
+
+def test_videos_are_embedded_or_linked(tmp_path, monkeypatch):
+    options = arguments(tmp_path)
+    folder = write_videos(tmp_path / "videos/all/seed0")
+    html, _ = render(options | {"videos": [folder]})
+    panel = blocks(html)["timeline-1-1-data"]
+    assert base64.b64decode(panel["video"]["data"]) == (folder / "01.mp4").read_bytes()
+    assert blocks(html)["timeline-2-1-data"]["video"] is None
+    monkeypatch.setattr(clips, "EMBEDDED", 1000)
+    html, _ = render(options | {"videos": [folder]})
+    assert blocks(html)["timeline-1-1-data"]["video"] == {"url": "videos/all/seed0/01.mp4"}
+    with pytest.raises(InputError, match="not the videos of a model on this page"):
+        report.write_report(**options | {"videos": [tmp_path / "videos/other/seed0"]})
+    (folder / "02.mp4").unlink()
+    with pytest.raises(InputError, match=r"02\.mp4: no such video"):
+        report.write_report(**options | {"videos": [folder]})
+
+
+def test_small_frames_stay_within_their_budget():
+    assert clips.thinning(1000, 100) == 1
+    for encoded, frames in ((10_000, 1800), (12_345, 40_000)):
+        step = clips.thinning(encoded, frames)
+        assert encoded * frames / step <= clips.BYTES < encoded * frames / (step - 1)
+
+
+def test_both_papers_and_the_project_are_cited(labelled):
+    _, _, text = labelled
+    assert text.count("@inproceedings") == 2 and "@software{ssmtl," in text
 
 
 def test_intervals_split_where_the_kind_changes():
@@ -370,7 +342,7 @@ def test_intervals_split_where_the_kind_changes():
 
 def test_cube_strip_greys_frames_that_do_not_exist():
     cube = np.full((3, 4, 4, 3), 7, np.uint8)
-    strip = report.cube_strip(cube, np.array([1, 3]))
+    strip = pictures.cube_strip(cube, np.array([1, 3]))
     assert strip.shape == (4, 3 * 4 + 2 * 2, 3)
     assert (
         (strip[:, :4] == 128).all() and (strip[:, 6:10] == 7).all() and (strip[:, 12:] == 7).all()
@@ -382,24 +354,24 @@ def test_cube_strip_greys_frames_that_do_not_exist():
     [(None, plots.UNKNOWN), (float("nan"), plots.UNKNOWN), (0.91449, "91.4"), (1.0, "100.0")],
 )
 def test_percent(value, text):
-    assert report.percent(value) == text
+    assert page.percent(value) == text
 
 
 def test_a_random_teacher_is_named():
     config = {"notes": ["first"], "teachers": {"resnet": "random"}}
-    first, second = report.notes_of(config)
+    first, second = page.notes_of(config)
     assert first == "first" and second.startswith("Random teacher")
-    assert report.notes_of({"teachers": {"resnet": "imagenet"}}) == []
+    assert page.notes_of({"teachers": {"resnet": "imagenet"}}) == []
 
 
 def test_spread_ignores_what_is_not_known():
-    assert report.spread([0.9, None, 0.8, float("nan")]) == "85.0 ± 7.1"
-    assert report.spread([0.9, None]) == "90.0"
-    assert report.spread([]) == plots.UNKNOWN
+    assert page.spread([0.9, None, 0.8, float("nan")]) == "85.0 ± 7.1"
+    assert page.spread([0.9, None]) == "90.0"
+    assert page.spread([]) == plots.UNKNOWN
 
 
 def test_file_size():
-    sizes = [report.file_size(n) for n in (0, 999, 1000, 3_400_000, 9e9, 5e12)]
+    sizes = [page.file_size(n) for n in (0, 999, 1000, 3_400_000, 9e9, 5e12)]
     assert sizes == ["0 bytes", "999 bytes", "1.0 kB", "3.4 MB", "9.0 GB", "5000.0 GB"]
 
 

@@ -14,8 +14,8 @@ from ssmtl import store
 from ssmtl.errors import InputError
 from ssmtl.metrics.auc import FRAME_METRICS
 from ssmtl.reporting.ablation import ablation_figure, ablation_page
+from ssmtl.reporting.page import read_json
 from ssmtl.reporting.plots import save
-from ssmtl.reporting.report import read_json
 
 log = logging.getLogger(__name__)
 

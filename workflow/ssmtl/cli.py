@@ -343,6 +343,22 @@ def report(a) -> None:
         cubes=a.cubes,
         teachers=a.teachers,
         runs=a.runs,
+        videos=a.videos,
+        benchmarks=a.benchmarks,
+    )
+
+
+def figures(a) -> None:
+    from ssmtl.reporting.papers import write_figures
+
+    write_figures(a.outputs, run=a.run_folder)
+
+
+def summary(a) -> None:
+    from ssmtl.reporting.summary import write_summary
+
+    write_summary(
+        a.page, a.csv, a.tex, [a.svg, a.pdf], metrics=a.metrics, published_results=a.published
     )
 
 
@@ -450,7 +466,7 @@ def show_protocol(a) -> None:
 
 def show(a) -> None:
     from ssmtl.evaluation import borders_text, metrics_text
-    from ssmtl.reporting.report import read_json
+    from ssmtl.reporting.page import read_json
 
     runs = [read_json(path) for path in a.metrics]
     if a.borders:
@@ -658,6 +674,31 @@ def commands() -> argparse.ArgumentParser:
         cubes=files("cubes.h5 of all shards"),
         teachers=files("teachers.h5 of all shards"),
         runs=files("model folders with metrics.json"),
+        videos=files("folders {model}/seed{seed} of annotated videos", **OPTIONAL),
+        benchmarks=file("folder of Snakemake's benchmarks", required=False),
+    )
+    c.add(
+        "figures",
+        "Draw a run's figures for papers.",
+        figures,
+        outputs=output("roc or timelines, .svg or .pdf") | {"nargs": "+"},
+        run_folder=file("folder of the run"),
+    )
+    c.add(
+        "summary",
+        "Compare data sets, models and seeds: page, tables and figure.",
+        summary,
+        page=output("summary.html"),
+        csv=output("table to write, one row per run and score (.csv)"),
+        tex=output("table to write, one row per model (.tex)"),
+        svg=output("figure to write (.svg)"),
+        pdf=output("figure to write (.pdf)"),
+        metrics=files("metrics.json of all runs"),
+        published={
+            "type": json.loads,
+            "default": {},
+            "help": "published results of each data set, by their name, JSON",
+        },
     )
     c.add(
         "videos",
@@ -799,7 +840,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(
         level=logging.DEBUG if a.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )
-    for noisy in ("matplotlib", "PIL", "h5py"):
+    for noisy in ("matplotlib", "PIL", "h5py", "fontTools"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         if a.stage:

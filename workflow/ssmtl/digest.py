@@ -93,7 +93,8 @@ def stage_code(stage: str, settings: dict) -> str:
 
 # The templates, which no import shows, of the stages that fill some.
 PAGES = {
-    "report": ("template.html.j2", "style.css.j2"),
+    "report": ("template.html.j2", "style.css.j2", "report.css.j2", "report.js.j2"),
+    "summary": ("summary.html.j2", "style.css.j2"),
     "ablation": ("ablation.html.j2", "style.css.j2"),
     "sensitivity_page": ("sensitivity.html.j2", "style.css.j2"),
     "protocol": ("protocol.html.j2", "style.css.j2"),
@@ -117,6 +118,7 @@ MODULES = {
     "learn": "ssmtl.streaming.learn",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
+    "summary": "ssmtl.reporting.summary",
     "ablation": "ssmtl.ablation",
     "sensitivity": "ssmtl.sensitivity",
     "sensitivity_page": "ssmtl.reporting.sensitivity",

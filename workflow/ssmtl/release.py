@@ -74,7 +74,7 @@ def release(
 
     config: what the run was made with, by stage, shown in the card; command: what makes it again.
     """
-    from ssmtl.reporting.report import environment, notes_of, read_json
+    from ssmtl.reporting.page import environment, notes_of, read_json
 
     card = check(run)
     found = read_json(metrics)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ssmtl.reporting import plots
-from ssmtl.reporting.report import as_yaml, environment, notes_of, spread
+from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
 
 GROUPS = {
     "full": "Full set",

@@ -46,6 +46,7 @@ STYLE = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
     "path.simplify_threshold": 0.3,
+    "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "ssmtl",  # equal figures, equal bytes
     "text.color": INK,
@@ -53,7 +54,9 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+# What would differ between equal figures, or says nothing.
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+NO_PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
 
 
 def title(column: str) -> str:
@@ -81,48 +84,49 @@ def intervals(frames: pd.DataFrame) -> list[tuple[int, int, str]]:
 
 
 @matplotlib.rc_context(STYLE)
-def timeline_figure(
-    frames: pd.DataFrame, tasks: list[str], top: float, peaks: dict[str, float]
-) -> Figure:
-    """Combined score over one clip, raw and smoothed, and below it the smoothed tasks.
+def timelines_figure(clips: dict[str, pd.DataFrame]) -> Figure:
+    """The combined score of every clip, raw and smoothed, ground truth shaded, on one axis for all.
 
-    `frames` are the clip's rows of frame_scores.csv; `top` ends the axis of the combined score;
-    each task is divided by its value in `peaks`, since the tasks' scales differ widely.
+    clips: the rows of frame_scores.csv by clip.
     """
-    figure = Figure(figsize=(8, 2.5))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    figure.subplots_adjust(left=0.055, right=0.995, top=0.92, bottom=0.15, hspace=0.16)
-    x = frames["frame"]
-    upper.plot(x, frames["combined"], color=INK, alpha=0.35, linewidth=0.7)
-    upper.plot(x, frames["combined_smoothed"], color=INK, linewidth=1.6)
-    upper.set_ylim(0, top)
-    for task in tasks:
-        scaled = frames[f"{task}_smoothed"] / peaks[task]
-        lower.plot(x, scaled, color=colour(task), linewidth=1)
-    lower.set_ylim(0, 1.05)
-    lower.set_yticks([])
-    lower.set_ylabel("tasks")
-    lower.set_xlabel("frame")
-    lower.set_xlim(x.iloc[0], max(x.iloc[-1], x.iloc[0] + 1))
-    upper.yaxis.set_major_locator(MaxNLocator(3))
-    lower.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    for first, last, kind in intervals(frames):
-        for axes in (upper, lower):
+    columns = min(2, len(clips))
+    rows = -(-len(clips) // columns)
+    figure = Figure(figsize=(3.6 * columns, 0.4 + 1.15 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    names = ["combined", "combined_smoothed"]
+    top = axis_top(np.concatenate([frames[names].to_numpy().ravel() for frames in clips.values()]))
+    for axes, (clip, frames) in zip(grid, clips.items(), strict=False):
+        x = frames["frame"]
+        axes.plot(x, frames["combined"], color=INK, alpha=0.35, linewidth=0.6)
+        axes.plot(x, frames["combined_smoothed"], color=INK, linewidth=1.4)
+        axes.set_xlim(x.iloc[0], max(x.iloc[-1], x.iloc[0] + 1))
+        axes.set_ylim(0, top)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+        axes.set_title(clip, loc="left", fontsize=8)
+        for first, last, kind in intervals(frames):
             axes.axvspan(first - 0.5, last + 0.5, color=TRUTH, alpha=0.14, linewidth=0)
-        place = (first / 2 + last / 2, 1.02)
-        upper.text(*place, kind, transform=upper.get_xaxis_transform(), color=TRUTH, ha="center")
+            place = ((first + last) / 2, 1.02)
+            axes.text(*place, kind, transform=axes.get_xaxis_transform(), color=TRUTH, ha="center")
+    for axes in grid[len(clips) :]:
+        axes.set_axis_off()
+    for axes in grid[max(0, len(clips) - columns) : len(clips)]:
+        axes.set_xlabel("frame")
     return figure
 
 
 @matplotlib.rc_context(STYLE)
 def roc_figure(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]) -> Figure:
-    """ROC of every column's smoothed frame scores over all labelled frames, with its micro AUC."""
+    """ROC of every column's smoothed frame scores over all labelled frames, with its micro AUC.
+
+    Only the diagonal where the labels do not hold both classes.
+    """
     figure = Figure(figsize=(4.6, 3.9))
     axes = figure.subplots()
     figure.subplots_adjust(left=0.11, right=0.98, top=0.98, bottom=0.12)
     axes.plot([0, 1], [0, 1], color=INK, alpha=0.3, linewidth=0.7)
     labelled = frames[frames["label"].notna()]
-    for column in columns:
+    for column in columns if labelled["label"].nunique() == 2 else ():
         false, true, _ = roc_curve(labelled["label"], labelled[f"{column}_smoothed"])
         value = UNKNOWN if auc.get(column) is None else f"{100 * auc[column]:.1f}"
         axes.plot(
@@ -136,7 +140,8 @@ def roc_figure(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | 
     axes.set(xlim=(-0.005, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
     axes.grid(True)
-    axes.legend(loc="lower right")
+    if len(axes.lines) > 1:
+        axes.legend(loc="lower right")
     return figure
 
 
@@ -191,9 +196,11 @@ def best_step(history: pd.DataFrame) -> int | None:
 
 @matplotlib.rc_context(STYLE)
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as a stand-alone SVG on white; the same figure gives the same bytes."""
+    """Writes a figure on white, as SVG or PDF by its name; equal figures give equal bytes."""
+    kind = Path(path).suffix[1:]
+    metadata = NO_PDF_METADATA if kind == "pdf" else NO_METADATA
     with store.replacing(path) as temporary:
-        figure.savefig(temporary, format="svg", facecolor="white", metadata=NO_METADATA)
+        figure.savefig(temporary, format=kind, facecolor="white", metadata=metadata)
 
 
 @matplotlib.rc_context(STYLE)

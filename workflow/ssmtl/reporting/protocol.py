@@ -14,7 +14,7 @@ from ssmtl import media, protocols, store
 from ssmtl.protocols import Case, Run
 from ssmtl.reporting import plots
 from ssmtl.reporting.ablation import points
-from ssmtl.reporting.report import as_yaml, environment, flat, read_csv, read_json, verdict
+from ssmtl.reporting.page import as_yaml, environment, flat, read_csv, read_json, verdict
 
 log = logging.getLogger(__name__)
 

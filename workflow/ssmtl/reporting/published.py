@@ -49,3 +49,39 @@ def results_for(key: str | None) -> list[Published]:
             f"published: no results known for '{key}'; use one of {', '.join(sorted(RESULTS))}"
         )
     return RESULTS[key]
+
+
+SSMTL_BIBTEX = """\
+@inproceedings{georgescu2021anomaly,
+  title     = {Anomaly Detection in Video via Self-Supervised and Multi-Task Learning},
+  author    = {Georgescu, Mariana-Iuliana and Barbalau, Antonio and Ionescu, Radu Tudor and
+               Khan, Fahad Shahbaz and Popescu, Marius and Shah, Mubarak},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year      = {2021},
+  eprint    = {2011.07491}
+}"""
+
+FINE_GRAINED_BIBTEX = """\
+@inproceedings{jezequel2021fine,
+  title     = {Fine-grained anomaly detection via multi-task self-supervision},
+  author    = {Jezequel, Lo{\\"i}c and Vu, Ngoc-Son and Beaudet, Jean and Histace, Aymeric},
+  booktitle = {IEEE International Conference on Advanced Video and Signal Based Surveillance},
+  year      = {2021},
+  doi       = {10.1109/AVSS52988.2021.9663783}
+}"""
+
+PROJECT_BIBTEX = """\
+@software{{ssmtl,
+  title   = {{ssmtl: self-supervised multi-task anomaly detection as a staged pipeline}},
+  version = {{{version}}},
+  license = {{Apache-2.0}}
+}}"""
+
+
+def citations(version: str) -> dict[str, str]:
+    """What to cite, BibTeX by what it stands for; `version` is that of this project."""
+    return {
+        "The method for video": SSMTL_BIBTEX,
+        "The tasks for pictures": FINE_GRAINED_BIBTEX,
+        "This software": PROJECT_BIBTEX.format(version=version),
+    }

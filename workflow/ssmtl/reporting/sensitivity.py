@@ -11,7 +11,7 @@ from ssmtl import store
 from ssmtl.errors import InputError
 from ssmtl.reporting import plots
 from ssmtl.reporting.ablation import NAMES, points
-from ssmtl.reporting.report import environment, notes_of, percent, read_csv, spread
+from ssmtl.reporting.page import environment, notes_of, percent, read_csv, spread
 from ssmtl.sensitivity import FACTORS, METRICS, one_at_a_time
 
 TEXT = ("fusion", "border", "configured")

@@ -1,0 +1,223 @@
+"""Figures of pages, made with Plotly: data in, Plotly's own JSON out as a dict.
+
+Colours of text, axes and the combined score are the page's, light or dark, and so are set there:
+a trace with `meta["ink"]` takes the colour of the text. `meta["column"]` and `meta["curve"]`, raw
+or smoothed, let the page hide curves.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from sklearn.metrics import roc_curve
+
+from ssmtl.reporting import plots
+
+BINS = 40
+MARGIN = {"l": 40, "r": 8, "t": 20, "b": 36}
+FONT = {"family": "system-ui, sans-serif", "size": 11}
+
+
+def as_dict(traces: list[go.Scatter], height: int, **layout) -> dict:
+    """A figure as its JSON holds it, arrays as base64."""
+    figure = go.Figure(traces)
+    figure.update_layout(
+        # Without Plotly's template, whose colours are for light pages only.
+        template=go.layout.Template(),
+        height=height,
+        margin=MARGIN,
+        font=FONT,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+        **layout,
+    )
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(zeroline=False)
+    return json.loads(figure.to_json())
+
+
+def line(column: str, x, y, width: float = 1.3, dash: str | None = None, **more) -> go.Scatter:
+    """A curve in the colour of a column of scores."""
+    meta = {"column": column, "ink": column == "combined", **more.pop("meta", {})}
+    return go.Scatter(
+        x=np.asarray(x),
+        y=np.asarray(y, np.float32),
+        name=plots.title(column),
+        mode="lines",
+        line={"color": plots.colour(column), "width": width, "dash": dash},
+        meta=meta,
+        **more,
+    )
+
+
+def timeline(
+    frames: pd.DataFrame, tasks: list[str], top: float, peaks: dict[str, float], level: float
+) -> dict:
+    """The frame scores of one clip: combined above, tasks below, ground truth shaded.
+
+    frames: the clip's rows of frame_scores.csv; top: the end of the axis of the combined score;
+    peaks: by what each task is divided, since the tasks' scales differ widely; level: the score
+    at which events begin, a dotted line. The last shape is the cursor of the page.
+    """
+    x = frames["frame"].to_numpy(np.int32)
+    traces = []
+    for curve, suffix in (("raw", ""), ("smoothed", "_smoothed")):
+        for column in ("combined", *tasks):
+            scores = frames[f"{column}{suffix}"].to_numpy(np.float32)
+            combined = column == "combined"
+            traces.append(
+                line(
+                    column,
+                    x,
+                    scores if combined else scores / peaks[column],
+                    width=2 if combined else 1.2,
+                    yaxis="y" if combined else "y2",
+                    customdata=scores,
+                    hovertemplate="%{customdata:.3f}",
+                    meta={"curve": curve},
+                )
+            )
+    shapes, notes = [], []
+    for first, last, kind in plots.intervals(frames):
+        place = {"x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
+        shade = {"fillcolor": plots.TRUTH, "opacity": 0.15, "line": {"width": 0}, "layer": "below"}
+        shapes.append({"type": "rect", **place, **shade})
+        where = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "bottom"}
+        # Plotly reads tags in text, and the names of kinds are plain.
+        text = kind.replace("&", "&amp;").replace("<", "&lt;")
+        font = {"color": plots.TRUTH}
+        notes.append({"text": text, **where, "showarrow": False, "font": font})
+    dotted = {"color": plots.TRUTH, "width": 1, "dash": "dot"}
+    across = {"x0": 0, "x1": 1, "xref": "paper", "y0": level, "y1": level}
+    shapes.append({"type": "line", **across, "line": dotted})
+    cursor = {"type": "line", "x0": x[0], "x1": x[0], "y0": 0, "y1": 1, "yref": "paper"}
+    shapes.append({**cursor, "line": {"width": 1.5}})
+    return as_dict(
+        traces,
+        height=270,
+        shapes=shapes,
+        annotations=notes,
+        hovermode="x unified",
+        hoversubplots="axis",
+        xaxis={
+            "range": [int(x[0]) - 0.5, int(x[-1]) + 0.5],
+            "title": {"text": "frame", "standoff": 4},
+            "hoverformat": "d",
+            "anchor": "y2",
+        },
+        yaxis={"range": [0, top], "domain": [0.45, 1], "fixedrange": True, "nticks": 4},
+        yaxis2={
+            "range": [0, 1.05],
+            "domain": [0, 0.37],
+            "fixedrange": True,
+            "showticklabels": False,
+            "title": {"text": "tasks"},
+        },
+    )
+
+
+def roc(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]) -> dict | None:
+    """ROC of every column's smoothed frame scores over all labelled frames, with its micro AUC.
+
+    None where the labels do not hold both classes.
+    """
+    labelled = frames[frames["label"].notna()]
+    if labelled["label"].nunique() < 2:
+        return None
+    diagonal = {"color": "#8b8f98", "width": 1, "dash": "dot"}
+    traces = [go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, hoverinfo="skip")]
+    traces[0].showlegend = False
+    for column in columns:
+        false, true, levels = roc_curve(labelled["label"], labelled[f"{column}_smoothed"])
+        value = plots.UNKNOWN if auc.get(column) is None else f"{100 * auc[column]:.1f}"
+        curve = line(
+            column,
+            false.astype(np.float32),
+            true,
+            width=2.5 if column == "combined" else 1.4,
+            dash="dash" if column == "speed" else None,
+            # Before the first frame counts, the threshold is infinite.
+            customdata=np.minimum(levels, 1).astype(np.float32),
+            hovertemplate="%{y:.2f} of the anomalous, %{x:.2f} of the normal frames"
+            " score at least %{customdata:.3f}",
+        )
+        curve.name = f"{plots.title(column)}  {value}"
+        traces.append(curve)
+    figure = as_dict(
+        traces,
+        height=400,
+        xaxis={"range": [-0.01, 1.01], "title": {"text": "false-positive rate"}},
+        yaxis={"range": [-0.01, 1.02], "title": {"text": "true-positive rate"}},
+    )
+    legend = {"x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
+    figure["layout"] |= {"showlegend": True, "legend": legend | {"bgcolor": "rgba(0,0,0,0)"}}
+    return figure
+
+
+def distribution(frames: pd.DataFrame, column: str) -> dict:
+    """The smoothed frame scores of a column as shares: normal and anomalous frames apart.
+
+    Without labels all frames are one group.
+    """
+    groups = {"all frames": (frames["label"].isna(), plots.colour(column))}
+    groups["normal"] = (frames["label"] == 0, plots.colour(column))
+    groups["anomalous"] = (frames["label"] == 1, plots.TRUTH)
+    scores = frames[f"{column}_smoothed"]
+    edges = np.linspace(0, plots.axis_top(scores.to_numpy()), BINS + 1)
+    traces = []
+    for name, (rows, colour) in groups.items():
+        if not rows.any():
+            continue
+        share = np.histogram(scores[rows], edges)[0] / rows.sum()
+        traces.append(
+            go.Scatter(
+                x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
+                y=share.astype(np.float32),
+                name=name,
+                mode="lines",
+                line={"shape": "hvh", "width": 1.3, "color": colour},
+                fill="tozeroy",
+                meta={"ink": column == "combined" and name != "anomalous"},
+                hovertemplate="%{y:.1%} at %{x:.3f}",
+            )
+        )
+    return as_dict(
+        traces,
+        height=190,
+        xaxis={"range": [0, edges[-1]], "nticks": 5},
+        yaxis={"rangemode": "tozero", "tickformat": ".0%", "nticks": 4, "fixedrange": True},
+    )
+
+
+def losses(history: pd.DataFrame) -> dict[str, dict]:
+    """Per loss (total first), its course in training and validation, the best step dotted.
+
+    history: as of history.csv. Empty where nothing was logged.
+    """
+    best = plots.best_step(history)
+    figures = {}
+    for name in (n for n in history.columns if n.startswith("loss_")) if len(history) else ():
+        task = name.removeprefix("loss_")
+        column = "combined" if task == "total" else task
+        traces = []
+        for split, opacity in (("train", 0.45), ("validation", 1)):
+            part = history[history["split"] == split].dropna(subset=[name])
+            curve = line(column, part["step"].to_numpy(np.int32), part[name], opacity=opacity)
+            curve.name = split
+            if len(part) < BINS:
+                curve.mode = "lines+markers"
+                curve.marker.size = 5
+            traces.append(curve)
+        dotted = {"color": plots.TRUTH, "width": 1, "dash": "dot"}
+        at_best = {"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "yref": "paper"}
+        figures[task] = as_dict(
+            traces,
+            height=190,
+            shapes=[{**at_best, "line": dotted}] if best is not None else [],
+            hovermode="x unified",
+            xaxis={"nticks": 5},
+            yaxis={"nticks": 4, "fixedrange": True},
+        )
+    return figures

@@ -1,0 +1,87 @@
+"""What was run: counts and sizes of the stages' files, and the time that the stages took."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ssmtl import store
+from ssmtl.reporting.runs import Run, rows_in
+
+ROWS = {  # the data set that has one row per object, in each kind of file
+    "detections": "frame",
+    "cubes": "frame",
+    "teachers": "class_probs",
+    "scores": "frame",
+}
+STAGES = ("frames", "detect", "cubes", "teachers", "train", "calibrate", "score", "evaluate")
+
+
+def split_of(path: Path) -> str:
+    """The split of a stage file `data/{split}/{shard}/{stage}.h5`."""
+    return Path(path).parent.parent.name
+
+
+def stage_row(stage: str, kind: str, split: str, paths: list[Path]) -> dict:
+    """What the files of one kind hold together, and their bytes on disk."""
+    clips = rows = size = 0
+    for path in paths:
+        with store.read(path, kind) as file:
+            clips += len(file)
+            for group in file.values():
+                frames = kind == "frames"
+                rows += int(group.attrs["frames"]) if frames else rows_in(group, ROWS[kind])
+        size += Path(path).stat().st_size
+    unit = "frames" if kind == "frames" else "objects"
+    return {
+        "stage": stage,
+        "split": split,
+        "files": len(paths),
+        "clips": clips,
+        "rows": rows,
+        "unit": unit,
+        "size": size,
+    }
+
+
+def stage_rows(stages: dict[str, list[Path]], models: dict[str, list[Run]]) -> list[dict]:
+    """Counts and sizes of every stage's files per split, then of every run's scores."""
+    rows = []
+    for kind, paths in stages.items():
+        for split in ("train", "test"):
+            of_split = [path for path in paths if split_of(path) == split]
+            if of_split:
+                rows.append(stage_row(kind, kind, split, of_split))
+    for run in (run for runs in models.values() for run in runs):
+        name = f"scores of {run.model}, seed {run.seed}"
+        rows.append(stage_row(name, "scores", "test", sorted((run.folder / "scores").glob("*.h5"))))
+    return rows
+
+
+def stage_times(folder: Path | None) -> list[dict]:
+    """Per stage its jobs, their seconds together and the largest memory of one, in bytes.
+
+    folder: Snakemake's benchmarks of the data set, `{stage}_*.tsv`; stages that ran outside
+    Snakemake have none. Memory is None where jobs were too short for it to be measured.
+    """
+    times = []
+    for stage in STAGES if folder else ():
+        paths = sorted(Path(folder).glob(f"{stage}_*.tsv"))
+        if not paths:
+            continue
+        table = pd.concat(pd.read_csv(path, sep="\t") for path in paths)
+        numbers = table[["s", "max_rss"]].apply(pd.to_numeric, errors="coerce")
+        peak = numbers["max_rss"].max()  # MiB
+        times.append(
+            {
+                "stage": stage,
+                "jobs": len(paths),
+                "seconds": float(numbers["s"].sum()),
+                "memory": None if pd.isna(peak) else float(peak) * 2**20,
+            }
+        )
+    return times
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files under a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

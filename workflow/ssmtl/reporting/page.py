@@ -1,0 +1,143 @@
+"""What all pages share: reading the files that stages made, numbers as text, the templates."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ssmtl.errors import InputError
+from ssmtl.reporting import plots
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: missing or damaged ({type(error).__name__}); run its stage again")
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; InputError where it is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+def read_csv(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
+    """A CSV file: the columns in `text` as str, all others as numbers, empty cells as NaN."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        numbers = [name for name in table.columns if name not in text]
+        return table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+def known(values: Iterable[float | None]) -> list[float]:
+    """The values that are there: neither None nor NaN."""
+    return [value for value in values if value is not None and not math.isnan(value)]
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are there; None without any."""
+    values = known(values)
+    return statistics.fmean(values) if values else None
+
+
+def percent(value: float | None) -> str:
+    """0.9153 as '91.5'; a dash for what is not known."""
+    return f"{100 * value:.1f}" if known([value]) else plots.UNKNOWN
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """One value in per cent, or the mean ± standard deviation (n - 1) of several."""
+    values = known(values)
+    if len(values) < 2:
+        return percent(mean(values))
+    return f"{percent(mean(values))} ± {percent(statistics.stdev(values))}"
+
+
+def count(value: float | None) -> str:
+    """12345 as '12,345'; a dash for what is not known."""
+    return f"{value:,.0f}" if value is not None else plots.UNKNOWN
+
+
+def file_size(size: float) -> str:
+    """Bytes as '3.4 MB', in powers of 1000."""
+    if size < 1000:
+        return f"{size} bytes"
+    power = min(3, int(math.log10(size) / 3))
+    return f"{size / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
+
+
+def share(value: float) -> str:
+    """A share of normal objects that score lower, 0.98765 as '98.8 %', and '> 99.9 %' beyond."""
+    return "> 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
+
+
+def heat(value: float | None) -> str:
+    """Style of a table cell with an AUC: no colour at 0.5, strongest at 0 and 1."""
+    return f"--heat:{abs(value - 0.5):.2f}" if known([value]) else ""
+
+
+def verdict(gap: float | None) -> str | None:
+    """How a score compares with the baseline that it leads by `gap` percentage points."""
+    if gap is None:
+        return None
+    if abs(gap) < 0.05:
+        return "level with"
+    return f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
+
+
+def flat(values: dict) -> str:
+    """A small dict in one line, lists as their lengths: `loss 0.4, step 120, clips 3`."""
+    parts = []
+    for name, value in values.items():
+        if isinstance(value, list):
+            value = len(value)
+        if isinstance(value, float):
+            value = f"{value:.4g}" if math.isfinite(value) else plots.UNKNOWN
+        parts.append(f"{str(name).replace('_', ' ')} {value}")
+    return ", ".join(parts)
+
+
+def as_yaml(config: dict) -> str:
+    """The effective configuration as YAML, in the order of its keys."""
+    plain = json.loads(json.dumps(config, default=str))
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=90)
+
+
+def notes_of(config: dict) -> list[str]:
+    """What a reader must know of the figures: the configured notes, and a random teacher."""
+    notes = list(config.get("notes") or [])
+    if config.get("teachers", {}).get("resnet") == "random":
+        notes.append(
+            "Random teacher: the ResNet-50 whose outputs the distillation task learns has seeded "
+            "random weights, not weights trained on ImageNet."
+        )
+    return notes
+
+
+def environment() -> Environment:
+    """The Jinja environment of the page, with autoescape."""
+    env = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(
+        percent=percent,
+        count=count,
+        file_size=file_size,
+        heat=heat,
+        share=share,
+        title=plots.title,
+        colour=lambda column: plots.colour(column).replace(plots.INK, "currentColor"),
+        flat=flat,
+    )
+    return env

@@ -1,0 +1,177 @@
+"""The runs that a page is about, trained and scored models, and the tables of their metrics."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from ssmtl import store
+from ssmtl.reporting.page import known, mean, read_csv, read_json, spread, verdict
+
+BORDERS = ("zero", "replicate")
+METRICS = {"micro": "micro", "macro_padded": "macro, padded", "macro_strict": "macro, strict"}
+PLACES = {"rbdc": "RBDC", "tbdc": "TBDC", "pixel_auc": "pixel AUC"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained and scored model: a folder `models/{model}/seed{seed}`."""
+
+    folder: Path
+    info: dict
+    metrics: dict
+
+    @property
+    def model(self) -> str:
+        return str(self.metrics["model"])
+
+    @property
+    def seed(self) -> int:
+        return self.metrics["seed"]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of scores, the one that counts first."""
+        return sorted(self.metrics["columns"], key=lambda column: column != "combined")
+
+    @property
+    def tasks(self) -> list[str]:
+        return self.metrics["tasks"]
+
+    @property
+    def encoder(self) -> dict:
+        """What the model was built from, but for its tasks."""
+        others = ("tasks", "classes", "settings")
+        return {key: value for key, value in self.info["spec"].items() if key not in others}
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """frame_scores.csv, one row per frame of every test clip."""
+        return read_csv(self.folder / "frame_scores.csv", text=("clip", "kind"))
+
+    @cached_property
+    def clips(self) -> dict[str, pd.DataFrame]:
+        """The rows of frame_scores.csv per clip, in the file's order."""
+        return dict(iter(self.frames.groupby("clip", sort=False)))
+
+    @cached_property
+    def objects(self) -> pd.DataFrame:
+        """All scored objects, by clip and frame: clip, row (in cubes.h5), frame, box as x1 to y2,
+        and a column per score."""
+        box = ["x1", "y1", "x2", "y2"]
+        tables = [pd.DataFrame(columns=["clip", "row", "frame", *box, *self.columns])]
+        for path in sorted((self.folder / "scores").glob("*.h5")):
+            with store.read(path, "scores") as file:
+                for clip, group in file.items():
+                    if not rows_in(group, "frame"):
+                        continue
+                    table = pd.DataFrame(group["box"][:], columns=box)
+                    table["clip"], table["row"] = clip, np.arange(len(table))
+                    for column in ("frame", *self.columns):
+                        table[column] = group[column][:]
+                    tables.append(table)
+        return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def load_models(folders: Iterable[Path]) -> dict[str, list[Run]]:
+    """The runs (seeds) of every model, in the order given."""
+    models: dict[str, list[Run]] = {}
+    for folder in map(Path, folders):
+        run = Run(folder, read_json(folder / "model.json"), read_json(folder / "metrics.json"))
+        models.setdefault(run.model, []).append(run)
+    return models
+
+
+def scores_of(runs: list[Run], border: str, column: str, metric: str) -> list[float | None]:
+    """One metric of one column, of every run."""
+    tables = (run.metrics["scores"].get(border, {}) for run in runs)
+    return [table.get(column, {}).get(metric) for table in tables]
+
+
+def places_of(runs: list[Run], column: str, metric: str) -> list[float | None]:
+    """One of PLACES of one column, of every run; None where there are no tracks or masks."""
+    if metric == "pixel_auc":
+        return [run.metrics["pixel_auc"].get(column) for run in runs]
+    return [run.metrics["regions"].get(column, {}).get(metric) for run in runs]
+
+
+def lacking(runs: list[Run]) -> str:
+    """What a data set must have for all of PLACES and has not, in words; "" where it has all."""
+    first = runs[0].metrics
+    names = {"regions": "tracks (for RBDC and TBDC)", "pixel_auc": "masks (for the pixel AUC)"}
+    return " and ".join(name for key, name in names.items() if not first[key])
+
+
+def headline(runs: list[Run]) -> dict:
+    """The combined micro AUC of a model with the configured border, and the baseline's."""
+    border = runs[0].metrics["border"]
+    combined = scores_of(runs, border, "combined", "micro")
+    speed = scores_of(runs, border, "speed", "micro")
+    gap = None
+    if known(combined) and known(speed):
+        gap = 100 * (mean(combined) - mean(speed))
+    return {
+        "model": runs[0].model,
+        "seeds": len(runs),
+        "combined": spread(combined),
+        "speed": spread(speed),
+        "measured": bool(known(combined)),
+        "verdict": verdict(gap),
+    }
+
+
+def metric_table(runs: list[Run]) -> list[dict]:
+    """One row per column of scores: the values over the runs for every metric and border rule,
+    and for the metrics of places, which no border rule touches."""
+    return [
+        {
+            "column": column,
+            "cells": [
+                {"text": spread(scores_of(runs, border, column, metric)), "border": border}
+                for metric in METRICS
+                for border in BORDERS
+            ],
+            "places": [spread(places_of(runs, column, metric)) for metric in PLACES],
+        }
+        for column in runs[0].columns
+    ]
+
+
+def kind_table(runs: list[Run]) -> list[dict]:
+    """One row per kind of anomaly: AUC of every column against all normal frames, run mean."""
+    first = runs[0]
+    return [
+        {
+            "kind": kind or "(no kind given)",
+            "frames": int(((first.frames["label"] == 1) & (first.frames["kind"] == kind)).sum()),
+            "auc": [
+                mean(run.metrics["kinds"].get(kind, {}).get(column) for run in runs)
+                for column in first.columns
+            ],
+        }
+        for kind in first.metrics["kinds"]
+    ]
+
+
+def clip_table(runs: list[Run]) -> list[dict]:
+    """One row per test clip: its size and the AUC of every column, run mean."""
+    return [
+        {
+            "clip": clip,
+            **entry,
+            "auc": [
+                mean(run.metrics["clips"][clip]["auc"].get(column) for run in runs)
+                for column in runs[0].columns
+            ],
+        }
+        for clip, entry in runs[0].metrics["clips"].items()
+    ]
+
+
+def rows_in(group: h5py.Group, name: str) -> int:
+    """The rows of a data set; 0 where a clip without objects has none."""
+    return len(group[name]) if name in group else 0
