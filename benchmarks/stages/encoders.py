@@ -7,7 +7,7 @@ from pathlib import Path
 
 import training_input
 from measure import Case
-from train import convolutions_alone, timed
+from stages.train import convolutions_alone, timed
 
 UNIT = "cubes"
 DEVICES = ("cuda",)

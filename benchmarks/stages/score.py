@@ -31,6 +31,11 @@ def prepare(folder: Path, scale: float) -> None:
         file.attrs["classes"] = json.dumps(CLASSES)
         del file["clip"]["class_probs"]
         file["clip"]["class_probs"] = np.random.default_rng(0).random((rows, 2), np.float32)
+    write_model(folder, list(CLASSES))
+
+
+def write_model(folder: Path, classes: list[str]) -> None:
+    """model.safetensors and its card: the shallow-narrow encoder with random weights."""
     seed_everything(0)
     spec = {
         "encoder": "cnn3d",
@@ -40,7 +45,7 @@ def prepare(folder: Path, scale: float) -> None:
         "size": SIZE,
         "radius": config.defaults("cubes")["radius"],
         "max_gap": config.defaults("cubes")["max_gap"],
-        "classes": list(CLASSES),
+        "classes": classes,
         "settings": {"distillation_weight": 0.5},
     }
     models.save(folder, models.build(spec), {"spec": spec})
