@@ -78,7 +78,9 @@ LIMITS = {
     "calibrate": ((8, 0.1), (30, 10)),
     "score": ((8, 0), (30, 10)),
     "evaluate": ((4, 2), (60, 60)),
+    "videos": ((4, 0), (60, 60)),
     "report": ((4, 0), (60, 60)),
+    "watcher": ((8, 0), (60, 60)),
 }
 
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.

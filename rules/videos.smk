@@ -19,6 +19,8 @@ rule videos:
     conda:
         "../envs/ssmtl.yaml"
     threads: 4
+    resources:
+        **limits("videos"),
     params:
         code=code("videos"),
     shell:

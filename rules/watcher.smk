@@ -16,6 +16,7 @@ rule watcher:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
+        **limits("watcher"),
         gpu=1,
     params:
         config=run_config,

@@ -100,10 +100,14 @@ def check_gpus(folder: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All results but the logs, hidden files among them."""
-    root = folder / "results"
-    found = [path for path in root.rglob("*") if path.is_file() and "logs" not in path.parts]
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+    """All results but logs and times, hidden files among them."""
+    root = folder / "results/toy"
+    found = {path.relative_to(root): path for path in root.rglob("*") if path.is_file()}
+    return {
+        str(name): path.read_bytes()
+        for name, path in found.items()
+        if name.parts[0] not in ("logs", "benchmarks")
+    }
 
 
 def stop_at(folder: Path, part: str, count: int) -> None:
@@ -146,8 +150,8 @@ def test_killed_jobs_go_on_and_end_with_the_same_files(cluster, tmp_path):
     for place in (local, folder):
         Project.make(place, ONE_SHARD)
     shutil.copy(stopper.__file__, folder / "workflow/sitecustomize.py")
-    # One minute, the least that Slurm knows, then two.
-    options = ("--max-threads", "1", "--set-resources", "train:runtime=attempt")
+    # One minute, the least that Slurm knows, then three.
+    options = ("--max-threads", "1", "--set-resources", "train:runtime=2*attempt-1")
     target = ("--", f"{RUN}/metrics.json")
     with (
         Run(local, "--cores", "1", *target) as undisturbed,
@@ -159,7 +163,7 @@ def test_killed_jobs_go_on_and_end_with_the_same_files(cluster, tmp_path):
 
     first, second = jobs_of(folder, "train")
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
-    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:02:00")
+    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:03:00")
     for rule in ("detect", "cubes"):
         job = of_training(folder, rule)
         assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "1")
