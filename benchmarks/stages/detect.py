@@ -48,7 +48,7 @@ def prepare(folder: Path, scale: float) -> None:
 
 
 def write_weights(path: Path, cfg: Path) -> None:
-    """Random Darknet weights: they keep the variance, the norms change nothing, objects are rare."""
+    """Random Darknet weights that keep the variance; the norms change nothing, objects are rare."""
     network = darknet.Darknet(darknet.parse_cfg(cfg.read_text(), str(cfg)), str(cfg))
     rng = np.random.default_rng(0)
     arrays = []

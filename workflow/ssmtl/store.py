@@ -172,8 +172,9 @@ def write_rows(
     """
     if name not in group:
         row = max(1, int(np.prod(values.shape[1:])) * values.dtype.itemsize)
-        chunks = (max(1, min(chunk, (1 << 20) // row)), *values.shape[1:])
-        limits = (None, *values.shape[1:])
+        # HDF5 takes no 0 here, which is the length of the class vectors of boxes without classes.
+        chunks = (max(1, min(chunk, (1 << 20) // row)), *(n or 1 for n in values.shape[1:]))
+        limits = (None, *(n or None for n in values.shape[1:]))
         group.create_dataset(name, data=values, maxshape=limits, chunks=chunks, **filters)
         return
     dataset = group[name]
