@@ -339,7 +339,7 @@ def place(
         canvas = np.full((len(frames), *fit.canvas, 3), detector.grey, np.float32)
         inner = canvas[:, fit.top :, fit.left :][:, : fit.resized[0], : fit.resized[1]]
         for target, frame in zip(inner, frames, strict=True):
-            picture = np.multiply(frame, np.float32(1 / 255), dtype=np.float32)
+            picture = np.multiply(np.asarray(frame), np.float32(1 / 255), dtype=np.float32)
             target[:] = cv2.resize(picture, fit.resized[::-1])
         return torch.from_numpy(canvas).permute(0, 3, 1, 2)
     images = torch.stack([torch.as_tensor(frame) for frame in frames]).to(detector.device)
