@@ -25,7 +25,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STAGES = ("frames", "detect", "cubes", "teachers", "train", "score")  # the order of the table
+STAGES = (  # the order of the table
+    "frames", "detect", "cubes", "teachers", "train", "encoders", "score", "direct", "end_to_end",
+)  # fmt: skip
 
 
 def stage_module(name: str):

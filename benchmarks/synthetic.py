@@ -63,14 +63,16 @@ def write_video(path: Path, count: int) -> None:
     demo.write_video(path, np.stack(list(pictures(count))))
 
 
-def write_boxes(path: Path, clips: dict[str, int], **options) -> None:
-    """The CSV of the imported detector."""
+def write_boxes(path: Path, clips: dict[str, int], classes: int = 4, **options) -> None:
+    """The CSV of the imported detector; the class vectors are all the same."""
+    corners, probabilities = ("x1", "y1", "x2", "y2"), [f"p{number}" for number in range(classes)]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["clip", "frame", "x1", "y1", "x2", "y2", "confidence"])
+        table.writerow(["clip", "frame", *corners, "confidence", *probabilities])
         for clip, count in clips.items():
             for frame, found in enumerate(boxes(count, **options)):
-                table.writerows([clip, frame, *np.round(box), 0.9] for box in found)
+                vector = [0.9, *[0.5] * classes]
+                table.writerows([clip, frame, *np.round(box), *vector] for box in found)
 
 
 def run(*arguments) -> None:

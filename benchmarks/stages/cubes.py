@@ -22,13 +22,14 @@ def prepare(folder: Path, scale: float) -> None:
     synthetic.write_clip(folder, round(FRAMES * scale))
 
 
-def stage(split: str):
+def stage(split: str, storage: str = "raw"):
     def run(folder: Path) -> tuple[int, float]:
-        output = folder / f"{split}.h5"
+        output = folder / f"{split}{'' if storage == 'raw' else storage}.h5"
+        how = ("--split", split, "--size", SIZE, "--storage", storage)
         files = ("--frames", folder / "frames.h5", "--detections", folder / "detections.h5")
 
         def work() -> int:
-            synthetic.run("cubes", output, *files, "--split", split, "--size", SIZE)
+            synthetic.run("cubes", output, *files, *how)
             with h5py.File(output) as file:
                 return len(file["clip"]["frame"])
 
@@ -89,11 +90,27 @@ def agreement(folder: Path) -> dict:
     return {"cubes": len(ours), "largest_difference": int(apart.max())}
 
 
+def share_of_raw(storage: str):
+    """Bytes of the compressed file over those of the raw one, of which the cubes are equal."""
+
+    def run(folder: Path) -> dict:
+        raw, packed = folder / "test.h5", folder / f"test{storage}.h5"
+        with h5py.File(raw) as one, h5py.File(packed) as other:
+            assert (one["clip"]["cubes"][:] == other["clip"]["cubes"][:]).all()
+        return {"size_over_raw": round(packed.stat().st_size / raw.stat().st_size, 3)}
+
+    return run
+
+
 CASES = [
     Case("ours", "test", f"7 x {SIZE} x {SIZE}, 10 objects a frame", stage("test")),
     Case("limit", "test", "a memory copy", memory_copy("test")),
     Case("rival", "test", "imread and resize per object", one_by_one),
     Case("check", "test", "the same pixels", agreement),
+    Case("ours", "lzf", "the same, compressed by lzf", stage("test", "lzf")),
+    Case("check", "lzf", "equal cubes", share_of_raw("lzf")),
+    Case("ours", "gzip", "the same, compressed by gzip", stage("test", "gzip")),
+    Case("check", "gzip", "equal cubes", share_of_raw("gzip")),
     Case("ours", "train", f"25 x {SIZE} x {SIZE}, 10 objects a frame", stage("train")),
     Case("limit", "train", "a memory copy", memory_copy("train")),
 ]

@@ -5,6 +5,7 @@ random weights: its speed is that of the trained one, its boxes mean nothing.
 """
 
 import struct
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -16,7 +17,8 @@ from torchvision.ops import box_iou
 
 from ssmtl import detection
 from ssmtl.detection import base, darknet
-from ssmtl.device import device
+from ssmtl.detections import CPU_BATCH
+from ssmtl.device import device, one_torch_thread
 from ssmtl.frames import Frames
 
 UNIT = "frames"
@@ -84,9 +86,8 @@ def stage(name: str):
 
 
 def network_alone(name: str):
-    """Forward passes over tensors that are ready, in the same batches."""
+    """Forward passes over tensors that are ready: on a CPU one per core, each by one thread."""
 
-    @torch.inference_mode()
     def run(folder: Path) -> tuple[int, float]:
         given = options(name, folder)
         del given["confidence"]
@@ -94,15 +95,16 @@ def network_alone(name: str):
         with h5py.File(folder / "frames.h5") as file:
             frames = Frames(file["clip"])
             fit = base.fit_of(detector, (frames.height, frames.width))
-            images = base.place([frames[i] for i in range(BATCH)], fit, detector)
-            count = len(frames)
+            size = CPU_BATCH if device().type == "cpu" else BATCH
+            images = base.place([frames[i] for i in range(size)], fit, detector)
+            starts = range(0, len(frames), size)
 
-        def work() -> int:
-            for start in range(0, count, BATCH):
-                detector.raw(images[: count - start])
-            return count
+        def forward(start: int) -> list:
+            with torch.inference_mode():
+                return detector.raw(images)
 
-        return best(work)
+        with one_torch_thread() if device().type == "cpu" else nullcontext():
+            return best(lambda: size * synthetic.on_all_cores(forward, starts))
 
     return run
 

@@ -11,7 +11,7 @@ import synthetic
 import torch
 from measure import Case, best
 from stages import detect
-from stages.score import SIZE, write_model
+from stages.direct import SIZE, write_model
 
 from ssmtl import config, detection, media
 from ssmtl import model as models

@@ -123,13 +123,19 @@ def expanded(box: np.ndarray, scale: float, width: int, height: int) -> np.ndarr
 
 
 def write_cubes(
-    group: h5py.Group, frames: Frames, frame: np.ndarray, box: np.ndarray, reach: int, size: int
+    group: h5py.Group,
+    frames: Frames,
+    frame: np.ndarray,
+    box: np.ndarray,
+    reach: int,
+    size: int,
+    storage: str = "raw",
 ) -> str:
     """Crops all cubes of a clip in one pass over its frames; returns a digest of the pixels.
 
-    frame int (N,) ascending; box float32 (N, 4). Frames outside the clip stay black and are
-    excluded by `valid`. Only the cubes whose window holds the current frame are in memory. Frames
-    are decoded and cropped by threads.
+    frame int (N,) ascending; box float32 (N, 4); storage: `raw`, `lzf` or `gzip`. Frames outside
+    the clip stay black and are excluded by `valid`. Only the cubes whose window holds the current
+    frame are in memory. Frames are decoded and cropped by threads.
     """
     where = device()
     boxes = torch.from_numpy(box).to(where)
@@ -139,11 +145,12 @@ def write_cubes(
     highs = np.searchsorted(frame, numbers + reach, side="right")
     room = int((highs - lows).max(initial=0)) + FLUSH
     buffer = np.zeros((room, 2 * reach + 1, size, size, 3), np.uint8)
+    filters = None if storage == "raw" else storage
     done, marks = 0, []  # buffer[0] is cube number `done`
 
     def flush(finished: int) -> None:
         nonlocal done
-        store.write_rows(group, "cubes", buffer[:finished])
+        store.write_rows(group, "cubes", buffer[:finished], compression=filters)
         marks.append(store.digest(buffer[:finished]))
         waiting = buffer[finished:].copy()
         buffer[: len(waiting)], buffer[len(waiting) :] = waiting, 0
@@ -220,7 +227,7 @@ def make_cubes(
             with parts.write(clip, mark) as group:
                 frame, box = boxes["frame"][:][rows], boxes["box"][:][rows]
                 area = expanded(box, settings["scale"], pictures.width, pictures.height)
-                pixels = write_cubes(group, pictures, frame, area, reach, size)
+                pixels = write_cubes(group, pictures, frame, area, reach, size, settings["storage"])
                 group["frame"], group["box"], group["detection"] = frame, box, rows
                 group["valid"] = windows(frame, reach, len(pictures))
                 group.attrs.update(

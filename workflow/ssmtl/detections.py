@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from torchvision.io import ImageReadMode, decode_jpeg
 
 from ssmtl import detection, store
 from ssmtl.detection import imported
@@ -71,6 +70,8 @@ def decoded(frames: Frames, first: int, data: list, where: torch.device, setting
 
 def decoded_jpegs(data: list[np.ndarray], where: torch.device) -> list[torch.Tensor]:
     """JPEG images decoded by a device, uint8 (H, W, 3) RGB each."""
+    from torchvision.io import ImageReadMode, decode_jpeg  # deprecated there, and needed only here
+
     images = [torch.from_numpy(each) for each in data]
     pictures = decode_jpeg(images, mode=ImageReadMode.RGB, device=where)
     return [picture.permute(1, 2, 0) for picture in pictures]

@@ -61,9 +61,10 @@ class UltralyticsDetector(Detector):
         self.head.end2end = False  # before fusing, which drops the head that is not used
         model = model.fuse(verbose=False).to(device, self.dtype).requires_grad_(False)
         self.model = model.to(memory_format=torch.channels_last)
+        self.head.training = True  # of the head alone: raw outputs only, decoded once, below
 
     def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        _, heads = self.model(images.to(self.dtype, memory_format=torch.channels_last))
+        heads = self.model(images.to(self.dtype, memory_format=torch.channels_last))
         head = heads.get("one2many", heads)
         probs = head["scores"].float().sigmoid().transpose(1, 2)  # (B, A, C)
         return self._decode(head), torch.ones_like(probs[..., 0]), probs

@@ -1,0 +1,60 @@
+"""Stage teachers: ResNet-50's outputs for the middle crops of training cubes; random weights."""
+
+from pathlib import Path
+
+import h5py
+import synthetic
+import torch
+from measure import Case, best
+
+from ssmtl.device import device
+from ssmtl.teachers import load_resnet, resnet_outputs
+
+UNIT = "cubes"
+DEVICES = ("cpu", "cuda")
+CUBES = {"cpu": 64, "cuda": 4000}
+BATCH, SIDE = 32, 224
+
+
+def prepare(folder: Path, scale: float) -> None:
+    count = round(CUBES[device().type] * scale)
+    synthetic.write_clip(folder, 24 + count // synthetic.OBJECTS)
+    files = ("--frames", folder / "frames.h5", "--detections", folder / "detections.h5")
+    limit = ("--train-max", count)
+    synthetic.run("cubes", folder / "cubes.h5", *files, "--split", "train", *limit)
+
+
+def stage(folder: Path) -> tuple[int, float]:
+    output = folder / "teachers.h5"
+    names = ("frames", "detections", "cubes")
+    files = sum(((f"--{name}", folder / f"{name}.h5") for name in names), ())
+    how = ("--split", "train", "--resnet", "random", "--resnet-size", SIDE, "--batch", BATCH)
+
+    def work() -> int:
+        synthetic.run("teachers", output, *files, *how)
+        with h5py.File(output) as file:
+            return len(file["clip"]["resnet50"])
+
+    return best(work, before=lambda: output.unlink(missing_ok=True))
+
+
+def network_alone(folder: Path) -> tuple[int, float]:
+    """ResNet-50 on ready crops, in the same batches."""
+    where = device()
+    network = load_resnet("random", 0).to(where).eval()
+    with h5py.File(folder / "cubes.h5") as file:
+        count = len(file["clip"]["cubes"])
+        crops = torch.from_numpy(file["clip"]["cubes"][:BATCH, 12]).to(where)
+
+    def work() -> int:
+        for start in range(0, count, BATCH):
+            resnet_outputs(network, crops[: count - start], SIDE, where.type == "cuda")
+        return count
+
+    return best(work)
+
+
+CASES = [
+    Case("ours", "resnet", f"ResNet-50, {SIDE}", stage),
+    Case("limit", "resnet", "the network alone", network_alone),
+]
