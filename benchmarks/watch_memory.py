@@ -28,8 +28,8 @@ def repeated(video: str, frames: int):
         yield kept[number % len(kept)]._replace(time=number / segment.fps)
 
 
-def memory(model: Path, video: str, frames: int) -> list[float]:
-    """Resident megabytes after every thousand frames of watching, events and clips included."""
+def memory(model: Path, video: str, frames: int, every: int = 1000) -> list[float]:
+    """Resident megabytes after every so many frames of watching, events and clips included."""
     settings, _ = watcher.read_watcher(model)
     scorer = watcher.scorer_of(model, settings)
     found = []
@@ -39,7 +39,7 @@ def memory(model: Path, video: str, frames: int) -> list[float]:
         segment = sources.Segment("stream", 25, repeated(video, frames))
         for number, frame, _, smoothed, when, clock in watch.watched(segment, scorer):
             recorder.add(frame, number, smoothed, when, clock)
-            if (number + 1) % 1000 == 0:
+            if (number + 1) % every == 0:
                 found.append(psutil.Process().memory_info().rss / 1e6)
                 print(f"{number + 1} frames: {found[-1]:.0f} MB", flush=True)
         recorder.finish()

@@ -1,6 +1,7 @@
 """Watching gives the batch pipeline's scores, from a file, a folder and an HTTP stream."""
 
 import json
+import runpy
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from streams import served, write_lossless
-from toy import FRAMES, HEIGHT, TEST, WIDTH, Project
+from toy import FRAMES, HEIGHT, ROOT, TEST, WIDTH, Project
 
 from ssmtl import cli, media
 from ssmtl.anomaly_map import smooth
@@ -151,6 +152,13 @@ def test_events_and_their_clips(built, watch, caplog):
 def decoded(path: Path) -> list[np.ndarray]:
     with av.open(str(path)) as video:
         return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
+def test_memory_stays_flat(built):
+    """The whole of it, over 20,000 frames, is benchmarks/watch_memory.py."""
+    memory = runpy.run_path(str(ROOT / "benchmarks/watch_memory.py"))["memory"]
+    found = memory(built.path(WATCHER), str(built.path("data/toy/test/05")), 1200, every=400)
+    assert len(found) == 3 and found[-1] < 1.05 * found[0]
 
 
 def test_ignored_polygons_take_objects_away(built, watch, tmp_path):

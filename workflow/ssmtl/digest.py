@@ -114,7 +114,6 @@ MODULES = {
     "videos": "ssmtl.reporting.video",
     "watcher": "ssmtl.streaming.watcher",
     "watch": "ssmtl.streaming.watch",
-    "learn": "ssmtl.streaming.learn",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
     "ablation": "ssmtl.ablation",
