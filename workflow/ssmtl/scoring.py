@@ -224,6 +224,7 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int, where) -> d
     else:
         held = set(card["train"]["validation_clips"])
         pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
+        pairs = progress(pairs, "calibrate", "clip")
         found = clip_scores(model, pairs, card["spec"]["radius"], batch, where)
         parts = [scores for _, scores in found]
     return concatenated(parts, list(model.tasks))
