@@ -35,3 +35,8 @@ rule all:
     default_target: True
     input:
         expand("results/{dataset}/report.html", dataset=RUN["datasets"]),
+
+
+onsuccess:
+    if times := stage_times(Path("results"), STARTED):
+        print(times)

@@ -3,6 +3,7 @@ import json
 import math
 import shlex
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ssmtl.datasets.ground_truth import truth_digest
 from ssmtl.digest import code_digest, stage_code
 from ssmtl.errors import InputError
 from ssmtl.machine import has_gpu
+from ssmtl.progress import stage_times
 from ssmtl.release import FILES as RELEASED_FILES, released_seed
 
 try:
@@ -30,6 +32,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 RUN = settings_tree.run(config)
+STARTED = time.time()
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN_FOLDER = "results/{dataset}/models/{model}/seed{seed}"

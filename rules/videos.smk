@@ -16,6 +16,8 @@ rule videos:
         ),
     log:
         "results/{dataset}/logs/videos_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/videos_{model}_{seed}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     threads: 4

@@ -10,6 +10,8 @@ rule watcher:
         "results/{dataset}/watcher/{model}/seed{seed}/watcher.json",
     log:
         "results/{dataset}/logs/watcher_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/watcher_{model}_{seed}.tsv"
     wildcard_constraints:
         dataset=TRAINING,
     conda:

@@ -1,4 +1,4 @@
-"""Stage score with `direct`: frames.h5 + detections.h5 -> scores, and the same through cubes.h5 and teachers.h5.
+"""Stage score with `direct`: frames.h5 + detections.h5 -> scores; the rival stores its cubes.
 
 The model is the shallow-narrow one on crops of 64 x 64, with random weights.
 """

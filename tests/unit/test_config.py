@@ -18,7 +18,7 @@ def shipped():
     return yaml.safe_load(SHIPPED.read_text())
 
 
-@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity", "images"])
+@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity", "images", "watch"])
 def test_every_key_of_a_stage_is_described_and_has_a_default_that_fits(stage):
     for name, key in config.keys(stage).items():
         assert key["description"].strip().endswith("."), f"{stage}.{name}"
@@ -154,12 +154,13 @@ def parsed(stage: str, text: str) -> dict:
         "evaluate": "out table --manifest m --scores s --dataset d",
         "sensitivity": "out --manifest m --scores s --calibration c --configured {}",
         "images": "out --reader r --split test",
+        "watch": "source --model m",
     }[stage]
     words = [command, *required.split(), *shlex.split(text)]
     return cli.settings_of(cli.commands().parse_args(words), stage)
 
 
-@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity", "images"])
+@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity", "images", "watch"])
 def test_defaults_on_the_command_line(stage):
     plain, spelt_out = parsed(stage, ""), parsed(stage, config.flags(config.defaults(stage)))
     assert plain == config.defaults(stage)

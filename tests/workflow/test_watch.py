@@ -1,6 +1,7 @@
 """Watching gives the batch pipeline's scores, from a file, a folder and an HTTP stream."""
 
 import json
+import runpy
 from pathlib import Path
 
 import av
@@ -153,6 +154,13 @@ def decoded(path: Path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
 
 
+def test_memory_stays_flat(built):
+    """The whole of it, over 20,000 frames, is benchmarks/watch_memory.py."""
+    memory = runpy.run_path(str(ROOT / "benchmarks/watch_memory.py"))["memory"]
+    found = memory(built.path(WATCHER), str(built.path("data/toy/test/05")), 1200, every=400)
+    assert len(found) == 3 and found[-1] < 1.05 * found[0]
+
+
 def test_ignored_polygons_take_objects_away(built, watch, tmp_path):
     left = [[0, 0], [WIDTH / 2, 0], [WIDTH / 2, HEIGHT], [0, HEIGHT]]
     (tmp_path / "left.json").write_text(json.dumps([left]))
@@ -190,7 +198,8 @@ def test_annotated_videos_have_every_frame(built):
         assert abs(shown.astype(int) - own.astype(int)).mean() < 25
 
 
-def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, capfd):
+def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
+    caplog.set_level("INFO")
     normal = tmp_path / "normal"
     normal.mkdir()
     for clip in "abc":
@@ -206,7 +215,7 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, capfd):
         network += [f"--{key}", str(detector / name)]
     more = ["--config", str(tmp_path / "small.yaml"), "--cores", "2", *network]
     cli.main(["learn", str(normal), "--output", str(tmp_path / "watcher"), *more])
-    assert "ssmtl watch --model" in capfd.readouterr().err
+    assert "ssmtl watch --model" in caplog.text
     own = {path.name for path in (tmp_path / "watcher").iterdir()}
     assert {"watcher.json", "model.safetensors", "detector-weights.weights"} <= own
     video = write_lossless(tmp_path / "new.mkv", pictures(finished, "05"))
@@ -214,4 +223,3 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, capfd):
     cli.main(["watch", str(video), *where, "--threshold", "0.01"])
     assert (tmp_path / "events/events.jsonl").read_text().count("\n") == 1
     assert (tmp_path / "events/clips/event_0001.mp4").stat().st_size > 1000
-    assert ROOT not in tmp_path.parents

@@ -8,13 +8,18 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from ssmtl import __version__, config
 from ssmtl.digest import stage_code
 from ssmtl.errors import InputError
+from ssmtl.progress import clock
 
+log = logging.getLogger(__name__)
+
+SHOWING = ("show", "show-protocol")  # commands that only print
 TYPES = {"integer": int, "number": float, "string": str}
 
 
@@ -846,7 +851,10 @@ def main(arguments: list[str] | None = None) -> None:
         if a.stage:
             a.settings = settings_of(a, a.stage)
             a.code = stage_code(a.stage, a.settings)
+        start = time.monotonic()
         a.run(a)
+        if a.command not in SHOWING:
+            log.info("%s: done in %s", a.command, clock(time.monotonic() - start))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

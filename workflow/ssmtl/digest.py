@@ -115,7 +115,6 @@ MODULES = {
     "videos": "ssmtl.reporting.video",
     "watcher": "ssmtl.streaming.watcher",
     "watch": "ssmtl.streaming.watch",
-    "learn": "ssmtl.streaming.learn",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
     "summary": "ssmtl.reporting.summary",

@@ -237,10 +237,10 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int, where) -> d
         ]
     else:
         held, radius = set(card["train"]["validation_clips"]), card["spec"]["radius"]
+        pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
         parts = [
             clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]), where)
-            for clip, pair in zip(samples.clips, samples.pairs, strict=True)
-            if clip in held
+            for pair in progress(pairs, "calibrate", "clip")
         ]
     return concatenated(parts, list(model.tasks))
 

@@ -22,6 +22,7 @@ import numpy as np
 from ssmtl.datasets import About, Clip, scenes
 from ssmtl.datasets.labels import frame_labels
 from ssmtl.errors import InputError
+from ssmtl.progress import progress
 from ssmtl.store import replacing
 
 __all__ = ["ABOUT", "frame_labels", "list_clips", "render"]
@@ -208,8 +209,8 @@ def write_video(path: Path, pictures: np.ndarray) -> None:
 def in_parallel(function: Callable, items: list, jobs: int) -> list:
     """`function` of each item, in order, over `jobs` processes."""
     if jobs == 1:
-        return [function(item) for item in items]
+        return [function(item) for item in progress(items, "scenes", "clip")]
     # Not forked: the parent may run threads of PyTorch, which a forked child cannot use.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, cv2.setNumThreads, (1,)) as pool:
-        return list(pool.map(function, items))
+        return list(progress(pool.map(function, items), "scenes", "clip", len(items)))

@@ -29,6 +29,7 @@ from ultralytics.utils.metrics import ap_per_class
 from ssmtl.datasets import scenes
 from ssmtl.datasets.demo import in_parallel
 from ssmtl.detection.base import Boxes, Letterbox, detect, letterbox
+from ssmtl.progress import progress
 from ssmtl.store import replacing
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,8 @@ def fitted(
     model.train()
     for epoch in range(epochs):
         order, losses = rng.permutation(len(data.images)), []
-        for start in range(0, len(order) - BATCH + 1, BATCH):
+        starts = range(0, len(order) - BATCH + 1, BATCH)
+        for start in progress(starts, f"epoch {epoch + 1} of {epochs}", "step"):
             loss, _ = model.loss(batch_of(data, order[start : start + BATCH], image_size, rng))
             optimiser.zero_grad()
             loss.sum().backward()

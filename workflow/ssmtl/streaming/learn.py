@@ -64,7 +64,7 @@ def learn(
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
                 shutil.copyfile(path, temporary)
-    size = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
     log.info(
         "%s is ready (%s may be deleted, %.2f GB, or kept to learn again); now\n"
         "  ssmtl watch --model %s VIDEO",

@@ -66,11 +66,13 @@ class ScoredFrame:
 class Pending:
     """A frame whose cubes are being filled.
 
-    box (N, 4) in pixels, area the same enlarged; class_probs (N, C); crops (N, 2t+1, S, S, 3).
+    on_device: the picture there; box (N, 4) in pixels, area the same enlarged; class_probs (N, C);
+    crops (N, 2t+1, S, S, 3).
     """
 
     number: int
-    picture: torch.Tensor
+    picture: np.ndarray
+    on_device: torch.Tensor
     box: np.ndarray
     area: torch.Tensor
     class_probs: np.ndarray
@@ -128,7 +130,7 @@ def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bo
             ]
             if members:
                 area = torch.cat([frame.area for frame in members])
-                crops = cubes.crop(source.picture, area, size).cpu()
+                crops = cubes.crop(source.on_device, area, size).cpu()
                 parts = crops.split([len(frame.box) for frame in members])
                 for frame, part in zip(members, parts, strict=True):
                     frame.crops[:, source.number - frame.number + radius] = part
@@ -148,6 +150,7 @@ def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> P
     side, length = settings["size"], 2 * settings["radius"] + 1
     return Pending(
         number,
+        picture,
         torch.from_numpy(picture).to(scorer.device),
         box,
         torch.from_numpy(area).to(scorer.device),
@@ -171,7 +174,7 @@ def scored(frames: list[tuple[Pending, bool]], scorer: Scorer) -> Iterator[Score
         done += count
         yield ScoredFrame(
             frame.number,
-            frame.picture.cpu().numpy(),
+            frame.picture,
             whole,
             frame.box[:count],
             {name: values[rows] for name, values in tasks.items()},
