@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from made_results import FRAMES, TASKS, TEST_CLIPS, arguments, write_videos
+from made_results import FRAMES, SECTIONS, TASKS, TEST_CLIPS, arguments, write_videos
 
 from ssmtl import model as models
 from ssmtl.errors import InputError
@@ -18,10 +18,6 @@ from ssmtl.reporting import clips, events, page, pictures, plots, published, rep
 from ssmtl.reporting.runs import load_models
 from ssmtl.scoring import score_batch
 
-SECTIONS = {
-    "summary", "metrics", "kinds", "clips", "timelines", "events", "mistakes", "roc",
-    "distributions", "training", "run", "cite",
-}  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
