@@ -15,26 +15,31 @@ rule summary:
             "results/summary.html",
             caption="../workflow/report/summary.rst",
             category="Comparison",
+            subcategory="page",
         ),
         csv=report(
             "results/summary.csv",
             caption="../workflow/report/summary.rst",
             category="Comparison",
+            subcategory="tables",
         ),
         tex=report(
             "results/summary.tex",
             caption="../workflow/report/summary.rst",
             category="Comparison",
+            subcategory="tables",
         ),
         svg=report(
             "results/summary.svg",
             caption="../workflow/report/summary.rst",
             category="Comparison",
+            subcategory="figures",
         ),
         pdf=report(
             "results/summary.pdf",
             caption="../workflow/report/summary.rst",
             category="Comparison",
+            subcategory="figures",
         ),
     log:
         "results/logs/summary.log",

@@ -16,6 +16,10 @@ TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
 COLUMNS = [*TASKS, "combined", "speed"]
 FRAMES, WIDTH, HEIGHT = 40, 96, 64
 TEST_CLIPS = {"01": (12, 27, "running"), "02": (20, 39, "<falling>"), "03": None}
+SECTIONS = {
+    "summary", "metrics", "kinds", "clips", "timelines", "events", "mistakes", "roc",
+    "distributions", "training", "run", "cite",
+}  # fmt: skip
 CLASSES = ["person", "bicycle", "vehicle"]
 SPEC = {
     "tasks": TASKS,
