@@ -130,7 +130,7 @@ def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bo
             ]
             if members:
                 area = torch.cat([frame.area for frame in members])
-                crops = cubes.crop(source.on_device, area, size).cpu()
+                crops = cubes.crop(source.on_device, area, size)
                 parts = crops.split([len(frame.box) for frame in members])
                 for frame, part in zip(members, parts, strict=True):
                     frame.crops[:, source.number - frame.number + radius] = part
@@ -155,7 +155,7 @@ def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> P
         box,
         torch.from_numpy(area).to(scorer.device),
         boxes.class_probs[rows],
-        torch.zeros(len(box), length, side, side, 3, dtype=torch.uint8),
+        torch.zeros(len(box), length, side, side, 3, dtype=torch.uint8, device=scorer.device),
     )
 
 
@@ -188,7 +188,7 @@ def task_scores(frames: list[Pending], scorer: Scorer) -> dict[str, np.ndarray]:
     names, batch = list(scorer.model.tasks), scorer.settings["score"]["batch"]
     if not frames:
         return concatenated([], names)
-    crops = torch.cat([frame.crops for frame in frames]).numpy()
+    crops = torch.cat([frame.crops for frame in frames])
     probs = np.concatenate([frame.class_probs for frame in frames])
     parts = [
         score_batch(
