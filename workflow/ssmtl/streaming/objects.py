@@ -98,7 +98,7 @@ def detected(decoded: Ahead, scorer: Scorer) -> Iterator[list[tuple[np.ndarray, 
     """Batches of pictures and the boxes found in them."""
     settings, shape = scorer.settings["detect"], None
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
-    for batch in decoded.batches(settings["batch"], LATENCY):
+    for batch in decoded.batches(settings["batch"] or scorer.detector.batch, LATENCY):
         for picture in batch:
             shape = shape or picture.shape
             if picture.shape != shape:
