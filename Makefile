@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm bench lint format clean
+.PHONY: demo ped2 test test-slurm bench growth lint format clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -31,6 +31,10 @@ test-slurm: $(BIN)/.installed
 # BENCH="--stages cubes --device cpu --scale 0.2": see benchmarks/bench.py --help.
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+# Time and memory over 16 times longer and fuller clips; fails where memory grows.
+growth: $(BIN)/.installed
+	$(BIN)/python benchmarks/growth.py --figure docs/growth.svg $(GROWTH)
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

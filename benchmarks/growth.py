@@ -8,7 +8,6 @@ with status 1. Each stage runs in a process of its own, on the CPU.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -23,9 +22,9 @@ import synthetic
 FRAMES, WIDTH, HEIGHT = 1000, 96, 72
 TIMES = (1, 4, 16)
 ALLOWED = 1.1  # memory at 16 times the size, over that at once the size
-CLASSES = 4
 MODELS = Path(__file__).parents[1] / "workflow" / "models"
 STAGES = ("frames", "detect", "cubes", "teachers", "score")
+ORDER = ("frames", "boxes", "detect", "cubes", "teachers", "score")  # `boxes` feeds cubes
 TRAINED = 60  # frames of the clip that the scorer's model is trained on
 
 
@@ -35,15 +34,8 @@ def write_case(folder: Path, split: str, frames: int, objects: int) -> None:
     synthetic.write_images(clip, min(frames, 50), width=WIDTH, height=HEIGHT)
     for number in range(50, frames):
         os.link(clip / f"{number % 50:06d}.jpg", clip / f"{number:06d}.jpg")
-    with (folder / f"{split}.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        corners = ("x1", "y1", "x2", "y2")
-        table.writerow(
-            ["clip", "frame", *corners, "confidence", *(f"p{c}" for c in range(CLASSES))]
-        )
-        boxes = synthetic.boxes(frames, objects, WIDTH, HEIGHT)
-        for frame, found in enumerate(boxes):
-            table.writerows(["clip", frame, *box.round(2), 0.9, *[0.5] * CLASSES] for box in found)
+    size = {"width": WIDTH, "height": HEIGHT}
+    synthetic.write_boxes(folder / f"{split}.csv", {"clip": frames}, objects=objects, **size)
 
 
 def stage(name: str, folder: Path, split: str, objects: int = 1) -> tuple:
@@ -122,12 +114,18 @@ def growth(stages: list[str], scale: float) -> list[dict]:
             write_case(folder, "test", frames, objects)
             list_clips(folder, "test")
             (folder / "model").symlink_to(model)
-            for name in ("frames", "boxes", "detect", "cubes", "teachers", "score"):
+            for name in needed(stages):
                 found = measured(name, stage(name, folder, "test", objects))
                 if name in stages:
                     rows.append({"grows": grows, "frames": frames, "objects": objects, **found})
                     print(text(rows[-1]), flush=True)
     return rows
+
+
+def needed(stages: list[str]) -> list[str]:
+    """These stages and those before them; none needs the real detector's boxes."""
+    last = max(map(ORDER.index, stages))
+    return [name for name in ORDER[: last + 1] if name != "detect" or name in stages]
 
 
 def text(row: dict) -> str:
