@@ -55,7 +55,7 @@ rule figures:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        run=RUN_FOLDER,
+        run=lambda w, input: Path(input.metrics).parent,
         code=code_digest("ssmtl.reporting.plots", "ssmtl.reporting.papers"),
     shell:
         "python -m ssmtl figures {output} --run-folder {params.run} 2>&1 | tee {log}"
