@@ -74,8 +74,8 @@ def test_data_set_and_run_defaults():
     assert data["exclude"] == [] and data["allow_partial"] is False and data["models"] == ["paper"]
     assert "published" not in data
     assert config.dataset({"datasets": {"a": {"reader": "x", "path": "p"}}}, "a")["path"] == "p"
-    assert config.run({}) == {"datasets": ["demo"], "seeds": [0]}
-    assert config.run({"run": {"seeds": [1, 2]}}) == {"datasets": ["demo"], "seeds": [1, 2]}
+    assert config.run({}) == {"datasets": ["demo"], "compared": [], "seeds": [0]}
+    assert config.run({"run": {"seeds": [1, 2]}}) == config.run({}) | {"seeds": [1, 2]}
     with pytest.raises(InputError, match="no data set 'yours'; there are mine"):
         config.dataset(tree, "yours")
 
