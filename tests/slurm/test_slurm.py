@@ -211,6 +211,6 @@ def test_demo(cluster, tmp_path):
         (shutil.copy if source.is_file() else shutil.copytree)(source, tmp_path / name)
     cores = str(os.cpu_count())
     with on_cluster(tmp_path, "--max-threads", cores, "--", "results/demo/report.html") as run:
-        assert run.status(patience=1800) == 0, run.output()
+        assert run.status(patience=3600) == 0, run.output()
     check_gpus(tmp_path)
     assert (tmp_path / "results/demo/report.html").stat().st_size > 10_000
