@@ -69,7 +69,7 @@ def warped(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 
 
 def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nested) -> np.ndarray:
-    """Which boxes pass the filters, bool (N,); 0 switches a filter off.
+    """Which boxes pass the filters, bool (N,); 0 switches a filter off. frame: (N,) ascending.
 
     min_side: shorter side in pixels at least this. max_aspect: longer over shorter side at most
     this. nested: a box is dropped if more than this share of it lies inside a larger box of the
@@ -81,8 +81,7 @@ def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nest
     if max_aspect:
         keep &= long <= max_aspect * short
     if nested:
-        for number in np.unique(frame):
-            rows = np.flatnonzero(frame == number)
+        for rows in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame)) + 1):
             keep[rows] &= ~inside_larger(box[rows], nested)
     return keep
 

@@ -22,7 +22,7 @@ from ssmtl.progress import progress
 log = logging.getLogger(__name__)
 
 CPU_BATCH = 4  # each core has its own; more at once is not faster there, and takes memory
-GPU_BATCH = 128
+GPU_BATCH = 128  # the largest that is tried
 SAMPLE = 8  # frames on which the batch size is measured
 WRITE = 64  # batches whose boxes are written at once
 CHUNK = 512  # rows of boxes that lie together in the file
@@ -43,7 +43,8 @@ def detected(detector, frames: Frames, settings: dict) -> Iterator[tuple[np.ndar
             _, some = next(frames.encoded_blocks(SAMPLE))
             pictures = decoded(frames, 0, some, detector.device, settings)
             detector.batch = detection.fastest_batch(detector, pictures, largest, **limits)
-        detector.batch = min(detector.batch, largest)
+        if on_cpu:
+            detector.batch = min(detector.batch, CPU_BATCH)
 
         def look(item) -> tuple[np.ndarray, Boxes]:
             first, data = item
