@@ -114,6 +114,7 @@ MODULES = {
     "evaluate": "ssmtl.evaluation",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
+    "figures": "ssmtl.reporting.papers",
     "summary": "ssmtl.reporting.summary",
     "ablation": "ssmtl.ablation",
     "sensitivity": "ssmtl.sensitivity",
