@@ -58,6 +58,6 @@ rule figures:
         "../envs/ssmtl.yaml"
     params:
         run=lambda w, input: Path(input.metrics).parent,
-        code=code_digest("ssmtl.reporting.plots", "ssmtl.reporting.papers"),
+        code=code("figures"),
     shell:
         "python -m ssmtl figures {output} --run-folder {params.run} 2>&1 | tee {log}"

@@ -117,6 +117,7 @@ MODULES = {
     "watch": "ssmtl.streaming.watch",
     "release": "ssmtl.release",
     "report": "ssmtl.reporting.report",
+    "figures": "ssmtl.reporting.papers",
     "summary": "ssmtl.reporting.summary",
     "ablation": "ssmtl.ablation",
     "sensitivity": "ssmtl.sensitivity",
