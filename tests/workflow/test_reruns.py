@@ -11,7 +11,7 @@ from ssmtl.machine import has_gpu
 SHARDS = ("train/0", "test/0", "test/1")
 DATA = ("clips", "frames", "detect", "cubes", "teachers")
 MODEL = ("train", "history", "calibrate")
-END = ("evaluate", "report", "all")
+END = ("evaluate", "videos", "report", "all")
 
 
 def jobs(*rules: str, shards: tuple[str, ...] = SHARDS) -> Counter:
