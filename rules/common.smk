@@ -365,6 +365,13 @@ def shard_files(stage, *wanted):
     return paths
 
 
+def stored_files(stage, wildcards):
+    """A stage's files, without those of test clips that are scored straight from their frames."""
+    name, direct = wildcards.dataset, dataset(wildcards.dataset)["direct"]
+    kept = [split for split in splits(name) if split == "train" or not direct]
+    return shard_files(stage, *kept)(wildcards) if kept else []
+
+
 def run_of(stage, wildcards):
     """The folder with a stage's output for a model: a variant may share that of another one."""
     model = settings_tree.shared(config, stage, wildcards.dataset, wildcards.model)

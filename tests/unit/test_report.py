@@ -245,7 +245,7 @@ def test_an_event_is_explained_by_its_highest_object(labelled):
     first = events.found_events(run.clips.values(), level)[0]
     objects = run.objects.query("clip == @first.clip and @first.first <= frame <= @first.last")
     best = objects.loc[objects["combined"].idxmax()]
-    stages = events.Stages(**{k: options[k] for k in ("frames", "cubes", "teachers")})
+    stages = events.Stages({}, **{k: options[k] for k in ("frames", "cubes", "teachers")})
     model, _ = models.load(run.folder / "model.safetensors")
     [shown] = events.explained(run, model, stages, [first])
     assert shown["frame"] == best["frame"]

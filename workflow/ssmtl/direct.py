@@ -62,8 +62,11 @@ class Objects:
     @classmethod
     def of(cls, group: h5py.Group, settings: dict) -> "Objects":
         """Of a clip in `detections.h5`, by the settings of the cubes."""
-        rows = select(group, "test", settings, 0)
-        return cls(*(group[name][:][rows] for name in ("frame", "box", "class_probs")))
+        names = ("frame", "box", "class_probs")
+        return cls(*(group[name][:] for name in names)).rows(select(group, "test", settings, 0))
+
+    def rows(self, chosen: np.ndarray | slice) -> "Objects":
+        return Objects(self.frame[chosen], self.box[chosen], self.class_probs[chosen])
 
 
 def batches(

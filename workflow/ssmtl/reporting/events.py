@@ -10,14 +10,15 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_curve
 
+from ssmtl import direct, store
 from ssmtl import model as models
-from ssmtl import store
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
 from ssmtl.reporting import pictures, plots
 from ssmtl.reporting.runs import Run
 from ssmtl.scoring import calibrated, gapless
 from ssmtl.tasks.base import Batch
+from ssmtl.teachers import load_teacher
 
 UNLABELLED_SHARE = 0.1  # of all frames are in events where no label says how many should be
 CLASSES = 5  # shown per object, the likeliest by teacher or student
@@ -109,8 +110,14 @@ def files_of_clips(paths: Iterable[Path], kind: str) -> dict[str, Path]:
 class Stages:
     """The test clips in the files of several stages: `stages.group("cubes", clip)`."""
 
-    def __init__(self, **paths: Iterable[Path]):
+    def __init__(self, settings: dict, **paths: Iterable[Path]):
+        """settings: of the stages whose files there may not be, cubes and teachers."""
+        self.settings = settings
         self.files = {kind: files_of_clips(given, kind) for kind, given in paths.items()}
+
+    def stored(self, clip: str) -> list[str]:
+        """The kinds of files that a clip is in."""
+        return [kind for kind, files in self.files.items() if clip in files]
 
     def read(self, kind: str, clip: str):
         """The file that holds a clip, open; InputError where it is in none."""
@@ -197,18 +204,37 @@ def box_of(row: pd.Series) -> np.ndarray:
     return row[["x1", "y1", "x2", "y2"]].to_numpy(float)
 
 
+def stored_object(stages: Stages, clip: str, row: int) -> tuple:
+    """An object's cube (L, S, S, 3), the part of it that is valid, class probabilities, classes."""
+    with stages.read("cubes", clip) as file:
+        cube, valid = (file[clip][name][row] for name in ("cubes", "valid"))
+    with stages.read("teachers", clip) as file:
+        return cube, valid, file[clip]["class_probs"][row], json.loads(file.attrs["classes"])
+
+
+def direct_object(stages: Stages, clip: str, row: int) -> tuple:
+    """The same where cubes are not stored, made anew by the settings of their stages."""
+    cubes, teachers = (stages.settings[name] for name in ("cubes", "teachers"))
+    with stages.read("frames", clip) as source, stages.read("detections", clip) as found:
+        detector, classes = load_teacher(found, teachers, torch.device("cpu"))
+        one = direct.Objects.of(found[clip], cubes).rows(slice(row, row + 1))
+        frames, where = Frames(source[clip]), torch.device("cpu")
+        made = direct.batches(frames, one, detector, cubes, teachers, 1, where)
+        ((cube, targets),) = made
+    cube = cube[0].numpy()
+    return cube, np.array((0, len(cube))), targets["class_probs"][0], classes
+
+
 def object_details(run: Run, model, stages: Stages, objects: pd.DataFrame) -> list[dict]:
     """Scores, cube strip, prediction of the middle box and class probabilities of objects."""
     if objects.empty:
         return []
+    look = stored_object if "cubes" in stages.stored(objects["clip"].iloc[0]) else direct_object
     cubes, teacher, classes = [], [], []
     for row in objects.itertuples():
-        with stages.read("cubes", row.clip) as file:
-            group = file[row.clip]
-            cubes.append((group["cubes"][row.row], group["valid"][row.row]))
-        with stages.read("teachers", row.clip) as file:
-            classes = json.loads(file.attrs["classes"])
-            teacher.append(file[row.clip]["class_probs"][row.row])
+        cube, valid, probs, classes = look(stages, row.clip, row.row)
+        cubes.append((cube, valid))
+        teacher.append(probs)
     crops = np.stack([cube for cube, _ in cubes])
     radius = next(iter(model.tasks.values())).shapes.radius
     seen = second_look(model, gapless(crops, radius))

@@ -180,14 +180,14 @@ def write_report(
         raise InputError(f"{output}: no model to report on; train and score one first")
     results = published.results_for(config.get("published"))
     rows = read_manifest(manifest)
-    stages = events.Stages(frames=frames, cubes=cubes, teachers=teachers)
+    files = {"frames": frames, "detections": detections, "cubes": cubes, "teachers": teachers}
+    stages = events.Stages(config, **files)
     firsts = [group[0] for group in models.values()]
     found = clips_.clip_videos(firsts, [Path(folder) for folder in videos], Path(output))
     views = [
         model_view(number, group, stages, rows, found)
         for number, group in enumerate(models.values(), 1)
     ]
-    files = {"frames": frames, "detections": detections, "cubes": cubes, "teachers": teachers}
     page = (
         environment()
         .get_template("template.html.j2")
