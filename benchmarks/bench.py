@@ -103,6 +103,7 @@ def measured(stage: str, about: dict, device: str, scale: float) -> list[dict]:
         for number, (kind, of, what) in enumerate(about["cases"]):
             say(f"{stage} on {device}: {what}")
             found = child(device, "--ask", number, *where)
+            say("  " + ", ".join(f"{key} {value}" for key, value in found.items() if key != "what"))
             if kind == "ours":
                 rows[of] = {"stage": stage, "device": device, "unit": about["unit"], **found}
             elif kind == "check":

@@ -156,7 +156,9 @@ def draw(rows: list[dict], path: Path) -> None:
         column[1].set_xlabel(f"times as many {grows}")
         for plot, (key, label) in zip(column, units.items(), strict=True):
             for stage in dict.fromkeys(row["stage"] for row in rows):
-                plot.plot(TIMES, series(rows, grows, stage, key), marker="o", label=stage)
+                sizes = series(rows, grows, stage, grows)
+                times = [size / sizes[0] for size in sizes]
+                plot.plot(times, series(rows, grows, stage, key), marker="o", label=stage)
             plot.set_ylabel(label)
             plot.set_xscale("log", base=4)
             plot.set_xticks(TIMES, [str(times) for times in TIMES])
