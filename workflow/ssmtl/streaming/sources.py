@@ -65,7 +65,13 @@ def segments(source: str, settings: dict, stopped: threading.Event) -> Iterator[
     if not path.exists():
         raise InputError(f"{source}: no such file, folder or device; check the path or URL")
     clips = [Path(clip.source) for clip in clips_in(path, "test")] if path.is_dir() else [path]
-    return (recorded(clip, settings["fps"], stopped) for clip in clips or [path])
+    return recordings(clips or [path], settings["fps"], stopped)
+
+
+def recordings(paths: list[Path], fps: float, stopped: threading.Event) -> Iterator[Segment]:
+    for path in paths:
+        if not stopped.is_set():
+            yield recorded(path, fps, stopped)
 
 
 def recorded(path: Path, fps: float, stopped: threading.Event) -> Segment:
@@ -93,8 +99,8 @@ def recorded(path: Path, fps: float, stopped: threading.Event) -> Segment:
 def live(url: str, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
     """The stretches without a gap of a live source, connected again wherever it breaks off.
 
-    A thread receives, so that the source never waits for the scores. Where these are slower, whole
-    stretches are dropped, and a line says so.
+    A thread receives, so that a camera never waits for the scores. Where these are slower, whole
+    stretches are dropped, and a line says so; a recording behind a URL waits.
     """
 
     def room(item: Frame | object) -> int:
@@ -106,7 +112,8 @@ def live(url: str, settings: dict, stopped: threading.Event) -> Iterator[Segment
         return GAP
 
     stream = Stream(url, settings["timeout"], settings["give_up"])
-    with Ahead(stream.received(stopped), room, dropped, stopped) as items:
+    overflow = None if stream.recording else dropped
+    with Ahead(stream.received(stopped), room, overflow, stopped) as items:
         number = 0
         for item in items:
             if item is not GAP:
@@ -132,43 +139,55 @@ class Stream:
 
     def __init__(self, url: str, timeout: float, give_up: float):
         """timeout: seconds without a picture that are a stall; give_up: seconds of vain attempts
-        to connect after which the stream has ended, 0 for never."""
+        to connect after which the stream has ended, 0 for never. Raises InputError where the first
+        connection fails."""
         self.url, self.timeout, self.give_up = url, timeout, give_up
         self.name = without_password(url)
-        self.fps = 25.0
+        self.start = self.last = time.monotonic()
+        try:
+            self.container = self.open()
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(
+                f"{self.name}: cannot be opened: {self.problem(error)}; check the URL"
+            ) from error
+        if not self.container.streams.video:
+            raise InputError(f"{self.name}: no video in this stream; check the URL")
+        self.fps = rate(self.container)
+        self.recording = self.container.size > 0  # a camera's stream has no length
 
     def open(self) -> av.container.InputContainer:
         options = {"rtsp_transport": "tcp"} if self.url.startswith("rtsp") else {}
         kind = None if "://" in self.url else "v4l2"
         return av.open(self.url, format=kind, options=options, timeout=self.timeout)
 
-    def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
-        """Pictures as they arrive, with GAP between connections.
+    def problem(self, error: Exception) -> str:
+        """What an error of a connection means."""
+        if isinstance(error, av.ExitError):
+            return f"no picture for {self.timeout:g} s"
+        return f"no connection ({getattr(error, 'strerror', None) or error})"
 
-        Raises InputError where the first connection fails.
-        """
-        self.start = self.last = time.monotonic()
-        ever, pause = False, FIRST_PAUSE
+    def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
+        """Pictures as they arrive, with GAP between connections."""
+        first, pause = self.container, FIRST_PAUSE
         while not stopped.is_set():
+            problem = "the stream ended"
             try:
-                with self.open() as container:
-                    if ever:
-                        log.warning("%s: connected again after %.1f s", self.name, self.silence())
+                with first or self.open() as container:
+                    if not first:
+                        seconds = self.silence()
+                        log.warning("%s: connected again after %.1f s", self.name, seconds)
+                    first = None
                     for frame in self.pictures(container, stopped):
                         yield frame
-                        ever, pause = True, FIRST_PAUSE
-                    if stopped.is_set() or container.size > 0:
-                        return  # of a recording this is the end
-                problem = "the stream ended"
-            except av.ExitError:
-                problem = f"no picture for {self.timeout:g} s"
+                        pause = FIRST_PAUSE
+                    if stopped.is_set() or self.recording:
+                        return
             except (av.FFmpegError, OSError) as error:
-                problem = f"no connection ({error.strerror or error})"
-            if not ever:
-                raise InputError(f"{self.name}: cannot be opened: {problem}; check the URL")
+                problem = self.problem(error)
             yield GAP
             if self.give_up and self.silence() > self.give_up:
-                log.warning("%s: %s; giving up after %.1f s", self.name, problem, self.silence())
+                seconds = self.silence()
+                log.warning("%s: %s; giving up after %.1f s", self.name, problem, seconds)
                 return
             log.warning("%s: %s; connecting again", self.name, problem)
             stopped.wait(pause)
@@ -181,10 +200,9 @@ class Stream:
     def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
         """The pictures of one connection; raises av.FFmpegError where it breaks off or stalls."""
         if not container.streams.video:
-            raise InputError(f"{self.name}: no video in this stream; check the URL")
+            raise OSError("no video in the stream")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        self.fps = float(stream.average_rate or stream.guessed_rate or 25)
         self.last, shape = time.monotonic(), None
         for decoded_frames in self.packets(container, stream):
             if decoded_frames is None and shape:
@@ -218,6 +236,12 @@ class Stream:
         except av.FFmpegError:
             yield stream.codec_context.decode(None)
             raise
+
+
+def rate(container) -> float:
+    """Frames per second, as far as the stream tells."""
+    stream = container.streams.video[0]
+    return float(stream.average_rate or stream.guessed_rate or 25)
 
 
 def without_password(url: str) -> str:
