@@ -8,7 +8,7 @@ rule report:
         histories=lambda w: expand("{run}/history.svg", run=run_folders(w.dataset)),
         metrics=lambda w: expand("{run}/metrics.json", run=run_folders(w.dataset)),
         models=lambda w: expand("{run}/model.safetensors", run=first_folders("models", w.dataset)),
-        videos=lambda w: first_folders("videos", w.dataset) if workflow.is_rule("videos") else [],
+        videos=lambda w: first_folders("videos", w.dataset),
     output:
         report(
             "results/{dataset}/report.html",

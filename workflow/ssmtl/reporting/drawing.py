@@ -55,9 +55,9 @@ def draw_boxes(
         text = f"{score[i]:.2f}" + (f" {words}" if words and i == order[-1] else "")
         wide = width_of(text) + 4
         left = max(0, min(x1, picture.shape[1] - wide))
-        top = y1 - 14 if y1 >= 14 else min(y2, picture.shape[0] - 14)
-        cv2.rectangle(picture, (left, top), (left + wide, top + 14), colour, -1)
-        write(picture, text, (left + 2, top + 11), INK if score[i] < 0.7 * top else PAPER)
+        line = y1 - 14 if y1 >= 14 else min(y2, picture.shape[0] - 14)
+        cv2.rectangle(picture, (left, line), (left + wide, line + 14), colour, -1)
+        write(picture, text, (left + 2, line + 11), INK if score[i] < 0.7 * top else PAPER)
 
 
 class Curve:
