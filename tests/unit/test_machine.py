@@ -1,6 +1,9 @@
 """What a job may use of a machine."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -29,3 +32,12 @@ def test_memory_limit_of_the_control_group(tmp_path, own, files, limit):
         place.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(f"{value}\n")
     assert memory_limit(tmp_path / "cgroup", tmp_path / "own") == limit
+
+
+def test_ultralytics_leaves_the_number_of_cores_alone():
+    code = (
+        "from ssmtl.machine import cores; before = cores(); import ssmtl.detection.ultralytics;"
+        " assert cores() == before"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

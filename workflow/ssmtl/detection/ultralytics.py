@@ -21,6 +21,7 @@ import torch
 
 from ssmtl.detection.base import Detector, read_names
 from ssmtl.errors import InputError
+from ssmtl.machine import cores
 
 # Read once, when Ultralytics is imported: nothing is installed, looked up or reported online, the
 # user's settings file is neither read nor written, and weights are unpickled from a list of known
@@ -30,6 +31,8 @@ os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ["YOLO_VERBOSE"] = "false"
 os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ssmtl-ultralytics-")
 os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
+# Where this is not set it would be set to 1, and `cores()` believes it.
+os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
 
 from ultralytics.nn.modules.head import Detect, v10Detect
 from ultralytics.nn.tasks import load_checkpoint
