@@ -305,7 +305,6 @@ def score_objects(
             model_settings(settings),
             where,
         )
-        quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
 
         def clip(name: str) -> Clip:
             group = crops[name]
@@ -316,6 +315,7 @@ def score_objects(
 
         # All clips are checked before the first is scored.
         clips, video = [clip(name) for name in crops], teacher is not None
+        quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
         write_scores(output, model, clips, len(clips), video, quantiles, settings, where)
 
 
