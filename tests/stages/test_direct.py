@@ -10,7 +10,7 @@ import pytest
 import torch
 from footage import Pipeline, run
 
-from ssmtl import cubes, direct
+from ssmtl import cubes
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
@@ -96,9 +96,9 @@ def test_blocks_hold_the_crops_of_every_frame(block):
     box = torch.tensor(np.concatenate((corner, corner + rng.uniform(4, 20, (25, 2))), 1)).float()
 
     def crops(number):
-        return cubes.crop(pictures[number], box[slice(*direct.members(frame, number, 2))], 8)
+        return cubes.crop(pictures[number], box[slice(*cubes.members(frame, number, 2))], 8)
 
-    blocks = list(direct.cube_blocks(map(crops, range(20)), 0, frame, 2, block))
+    blocks = list(cubes.cube_blocks(map(crops, range(20)), 0, frame, 2, block))
     assert [len(each) for each in blocks[:-1]] == [block] * (len(blocks) - 1)
     found = torch.cat(blocks)
     assert len(found) == 25

@@ -4,51 +4,16 @@ Crops, class probabilities and their order are those of the stages `cubes` and `
 the same functions, but they stay on the device until they are scored.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 import torch
 
-from ssmtl.cubes import crop, expanded, select
+from ssmtl.cubes import crop, cube_blocks, expanded, members, select, span
 from ssmtl.frames import Frames
 from ssmtl.teachers import ClassVectors
-
-
-def cube_blocks(
-    crops: Iterable[torch.Tensor], first: int, frame: np.ndarray, reach: int, block: int
-) -> Iterator[torch.Tensor]:
-    """All cubes of a clip in one pass over its frames, `block` at a time, in the order of rows.
-
-    crops: of the frames `first` and on, uint8 (n, S, S, 3), for the n objects whose window holds
-    that frame; frame int (N,) ascending. Yields uint8 (block, 2 * reach + 1, S, S, 3), the last
-    with what is left. Frames outside the clip stay black. Only the cubes whose window holds the
-    current frame, and those of an unfinished block, are in memory.
-    """
-    waiting, done = None, 0  # waiting[0] is cube number `done`
-    for number, found in enumerate(crops, first):
-        if waiting is None:
-            waiting = found.new_zeros(0, 2 * reach + 1, *found.shape[1:])
-        low, high = members(frame, number, reach)
-        while low - done >= block:
-            yield waiting[:block]
-            waiting, done = waiting[block:].clone(), done + block
-        if high - done > len(waiting):
-            # Room for as many again, so that this is seldom done.
-            more = waiting.new_zeros(2 * (high - done) - len(waiting), *waiting.shape[1:])
-            waiting = torch.cat((waiting, more))
-        slot = torch.from_numpy(number - frame[low:high].astype(np.int64) + reach)
-        rows = torch.arange(low - done, high - done)
-        waiting[rows.to(found.device), slot.to(found.device)] = found
-    if waiting is not None:
-        yield from waiting[: len(frame) - done].split(block)
-
-
-def members(frame: np.ndarray, number: int, reach: int) -> tuple[int, int]:
-    """The rows low..high of the objects whose window holds a frame: they are neighbours."""
-    low = np.searchsorted(frame, number - reach)
-    return int(low), int(np.searchsorted(frame, number + reach, side="right"))
 
 
 @dataclass(frozen=True)
@@ -78,11 +43,9 @@ def batches(
     settings of these stages.
     """
     frame, radius = objects.frame, cubes["radius"]
-    if not len(frame):
-        return
     area = expanded(objects.box, cubes["scale"], frames.width, frames.height)
     area = torch.from_numpy(area).to(where)
-    first, stop = max(0, int(frame[0]) - radius), min(len(frames), int(frame[-1]) + radius + 1)
+    first, stop = span(frame, radius, len(frames))
     vectors = detector and ClassVectors(detector, frame, objects.box, teachers)
 
     def look(number: int, picture: np.ndarray) -> tuple:

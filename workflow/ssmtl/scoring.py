@@ -154,8 +154,10 @@ def stored_batches(
 
 def clip_scores(model: models.Model, batches: Iterable[tuple], name: str, where) -> dict:
     """Task scores of a clip, per task float32 (N,); batches: cubes and targets as for
-    `score_batch`, made ahead by a thread; `name` is for the InputError of a score out of range."""
-    parts = [score_batch(model, *batch, where) for batch in prefetched(batches, 1)]
+    `score_batch`; `name` is for the InputError of a score out of range."""
+    if where.type == "cuda":  # a CPU's cores have enough to do
+        batches = prefetched(batches, 1)
+    parts = [score_batch(model, *batch, where) for batch in batches]
     scores = concatenated(parts, list(model.tasks))
     check_range(scores, name)
     return scores
