@@ -146,8 +146,9 @@ def cube_blocks(
 
     crops: of the frames `first` and on, uint8 (n, S, S, 3), for the n objects whose window holds
     that frame; frame int (N,) ascending. Yields uint8 (block, 2 * reach + 1, S, S, 3), the last
-    with what is left. Frames outside the clip stay black. Only the cubes whose window holds the
-    current frame, and those of an unfinished block, are in memory.
+    with what is left, in memory that is used again once the next is asked for. Frames outside the
+    clip stay black. Only the cubes whose window holds the current frame, and those of an unfinished
+    block, are in memory.
     """
     if not len(frame):
         return
@@ -157,23 +158,22 @@ def cube_blocks(
     room = block * (2 + int((highs - lows).max() - 1) // block)
     ring, done = None, 0
 
-    def taken(count: int) -> torch.Tensor:
+    def finished(count: int) -> Iterator[torch.Tensor]:
         nonlocal done
-        rows = ring[done % room :][:count]
-        cubes = rows.clone()
-        rows.zero_()
+        cubes = ring[done % room :][:count]
+        yield cubes
+        cubes.zero_()
         done += count
-        return cubes
 
     for found, number, low, high in zip(crops, numbers, lows, highs, strict=False):
         if ring is None:
             ring = found.new_zeros(room, 2 * reach + 1, *found.shape[1:])
         while low - done >= block:
-            yield taken(block)
+            yield from finished(block)
         rows = np.arange(low, high)
         put(ring, rows % room, number - frame[rows] + reach, found)
     while done < len(frame):
-        yield taken(min(block, len(frame) - done))
+        yield from finished(min(block, len(frame) - done))
 
 
 def put(ring: torch.Tensor, rows: np.ndarray, slots: np.ndarray, values: torch.Tensor) -> None:

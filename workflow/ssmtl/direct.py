@@ -64,5 +64,6 @@ def batches(
     for block in cube_blocks(crops(), first, frame, radius, batch):
         rows = slice(done, done + len(block))
         probs = vectors.take(len(block)) if vectors else objects.class_probs[rows]
-        yield block, {"class_probs": probs}
+        # A GPU's batches are made ahead of their use, when the next is asked for already.
+        yield block.clone() if block.is_cuda else block, {"class_probs": probs}
         done = rows.stop
