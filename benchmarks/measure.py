@@ -19,8 +19,8 @@ class Case:
     run: (folder of the prepared input) -> (items, seconds), in a process of its own.
     kind: `ours`; `limit`, what the machine allows: a rate that no program for the same job passes;
     `rival`, what one would do without this project; `check`, which returns a dict of figures by
-    which a rival agrees with us, and raises where it does not. Rivals and checks run after ours and
-    find what it wrote.
+    which a rival agrees with us, and raises where it does not; `profile`, which returns the shares
+    of what takes our time. All of them run after ours and find what it wrote.
     about: which of a stage's cases of kind `ours` a limit or a rival belongs to.
     """
 
@@ -31,7 +31,7 @@ class Case:
 
 
 def best(
-    work: Callable[[], int], repeats: int = 3, before: Callable = lambda: None
+    work: Callable[[], int], repeats: int = 2, before: Callable = lambda: None
 ) -> tuple[int, float]:
     """Items and the shortest time of several runs: other programs on the machine only add to it.
 

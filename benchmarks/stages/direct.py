@@ -1,6 +1,7 @@
 """Stage score with `direct`: frames.h5 + detections.h5 -> scores; the rival stores its cubes.
 
-The model is the shallow-narrow one on crops of 64 x 64, with random weights.
+The models are the shallow-narrow one on the paper's crops, 64 x 64, and on those of a quarter of
+the pixels that the configuration has for CPUs; with random weights.
 """
 
 import json
@@ -19,7 +20,7 @@ from ssmtl.device import device, seed_everything
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
 FRAMES = {"cpu": 60, "cuda": 2000}
-SIZE, CLASSES = 64, ("person", "bicycle")
+SIZES, CLASSES = (32, 64), ("person", "bicycle")
 
 
 def prepare(folder: Path, scale: float) -> None:
@@ -31,10 +32,11 @@ def prepare(folder: Path, scale: float) -> None:
         file.attrs["classes"] = json.dumps(CLASSES)
         del file["clip"]["class_probs"]
         file["clip"]["class_probs"] = np.random.default_rng(0).random((rows, 2), np.float32)
-    write_model(folder, list(CLASSES))
+    for size in SIZES:
+        write_model(folder / f"model{size}", list(CLASSES), size)
 
 
-def write_model(folder: Path, classes: list[str]) -> None:
+def write_model(folder: Path, classes: list[str], size: int) -> None:
     """model.safetensors and its card: the shallow-narrow encoder with random weights."""
     seed_everything(0)
     spec = {
@@ -42,7 +44,7 @@ def write_model(folder: Path, classes: list[str]) -> None:
         "depth": "shallow",
         "width": "narrow",
         "tasks": config.defaults("train")["tasks"],
-        "size": SIZE,
+        "size": size,
         "radius": config.defaults("cubes")["radius"],
         "max_gap": config.defaults("cubes")["max_gap"],
         "classes": classes,
@@ -60,69 +62,83 @@ def objects_in(path: Path) -> int:
         return len(file["clip"]["frame"])
 
 
-def straight(folder: Path) -> tuple[int, float]:
-    output, weights = folder / "straight.h5", folder / "model.safetensors"
+def straight(size: int):
+    def run(folder: Path) -> tuple[int, float]:
+        output, weights = folder / f"straight{size}.h5", folder / f"model{size}/model.safetensors"
 
-    def work() -> int:
-        files = inputs(folder, "frames", "detections")
-        given = ("--cubes-settings", json.dumps({"size": SIZE}))
-        synthetic.run("score", output, "--model", weights, *files, *given)
-        return objects_in(output)
+        def work() -> int:
+            files = inputs(folder, "frames", "detections")
+            given = ("--cubes-settings", json.dumps({"size": size}))
+            synthetic.run("score", output, "--model", weights, *files, *given)
+            return objects_in(output)
 
-    return best(work)
+        return best(work)
+
+    return run
 
 
-def through_files(folder: Path) -> tuple[int, float]:
+def through_files(size: int):
     """The stages cubes, teachers and score, without the start of a process for each."""
-    output, weights = folder / "stored.h5", folder / "model.safetensors"
-    made = [folder / f"{stage}.h5" for stage in ("cubes", "teachers")]
 
-    def work() -> int:
-        files, split = inputs(folder, "frames", "detections"), ("--split", "test")
-        synthetic.run("cubes", made[0], *files, *split, "--size", SIZE)
-        synthetic.run("teachers", made[1], *files, "--cubes", made[0], *split)
-        stored = inputs(folder, "cubes", "teachers")
-        synthetic.run("score", output, "--model", weights, *stored)
-        return objects_in(output)
+    def run(folder: Path) -> tuple[int, float]:
+        output, weights = folder / f"stored{size}.h5", folder / f"model{size}/model.safetensors"
+        made = [folder / f"{stage}.h5" for stage in ("cubes", "teachers")]
 
-    return best(work, before=lambda: [path.unlink(missing_ok=True) for path in made])
+        def work() -> int:
+            files, split = inputs(folder, "frames", "detections"), ("--split", "test")
+            synthetic.run("cubes", made[0], *files, *split, "--size", size)
+            synthetic.run("teachers", made[1], *files, "--cubes", made[0], *split)
+            stored = inputs(folder, "cubes", "teachers")
+            synthetic.run("score", output, "--model", weights, *stored)
+            return objects_in(output)
+
+        return best(work, before=lambda: [path.unlink(missing_ok=True) for path in made])
+
+    return run
 
 
-def scoring_alone(folder: Path) -> tuple[int, float]:
+def scoring_alone(size: int):
     """The network on cubes that are in memory."""
-    where = device()
-    model, _ = models.load(folder / "model.safetensors", {"distillation_reduction": "mean"})
-    model = model.to(where)
-    with h5py.File(folder / "detections.h5") as file:
-        count = len(file["clip"]["frame"])
-    batch = config.defaults("score")["batch"]
-    cubes = torch.randint(0, 256, (batch, 7, SIZE, SIZE, 3), dtype=torch.uint8).numpy()
-    targets = {"class_probs": np.zeros((batch, len(CLASSES)), np.float32)}
 
-    def work() -> int:
-        for start in range(0, count, batch):
-            size = min(batch, count - start)
-            scoring.score_batch(
-                model, cubes[:size], {name: rows[:size] for name, rows in targets.items()}, where
-            )
-        return count
+    def run(folder: Path) -> tuple[int, float]:
+        where, weights = device(), folder / f"model{size}/model.safetensors"
+        model = models.load(weights, {"distillation_reduction": "mean"})[0].to(where)
+        count, batch = objects_in(folder / "detections.h5"), config.defaults("score")["batch"]
+        cubes = torch.randint(0, 256, (batch, 7, size, size, 3), dtype=torch.uint8).numpy()
+        probs = np.zeros((batch, len(CLASSES)), np.float32)
 
-    return best(work)
+        def work() -> int:
+            for start in range(0, count, batch):
+                rows = slice(min(batch, count - start))
+                scoring.score_batch(model, cubes[rows], {"class_probs": probs[rows]}, where)
+            return count
+
+        return best(work)
+
+    return run
 
 
-def same_scores(folder: Path) -> dict:
-    with h5py.File(folder / "straight.h5") as a, h5py.File(folder / "stored.h5") as b:
-        columns = json.loads(a.attrs["columns"])
-        apart = {
-            name: float(np.abs(a["clip"][name][:] - b["clip"][name][:]).max()) for name in columns
-        }
-    assert max(apart.values()) <= 1e-5, apart
-    return {"objects": objects_in(folder / "straight.h5"), "largest_difference": apart}
+def same_scores(size: int):
+    def run(folder: Path) -> dict:
+        files = folder / f"straight{size}.h5", folder / f"stored{size}.h5"
+        with h5py.File(files[0]) as a, h5py.File(files[1]) as b:
+            apart = {
+                name: float(np.abs(a["clip"][name][:] - b["clip"][name][:]).max())
+                for name in json.loads(a.attrs["columns"])
+            }
+        assert max(apart.values()) <= 1e-5, apart
+        return {"objects": objects_in(files[0]), "largest_difference": apart}
+
+    return run
 
 
 CASES = [
-    Case("ours", "score", f"straight from frames, {SIZE} x {SIZE}", straight),
-    Case("limit", "score", "the network alone", scoring_alone),
-    Case("rival", "score", "through cubes.h5 and teachers.h5", through_files),
-    Case("check", "score", "the same scores", same_scores),
+    case
+    for size in SIZES
+    for case in (
+        Case("ours", f"{size}", f"straight from frames, {size} x {size}", straight(size)),
+        Case("limit", f"{size}", "the network alone", scoring_alone(size)),
+        Case("rival", f"{size}", "through cubes.h5 and teachers.h5", through_files(size)),
+        Case("check", f"{size}", "the same scores", same_scores(size)),
+    )
 ]

@@ -11,7 +11,7 @@ import synthetic
 import torch
 from measure import Case, best
 from stages import detect
-from stages.direct import SIZE, write_model
+from stages.direct import write_model
 
 from ssmtl import config, detection, media
 from ssmtl import model as models
@@ -22,12 +22,13 @@ from ssmtl.streaming.objects import Scorer
 UNIT = "frames"
 DEVICES = ("cpu", "cuda")
 FRAMES = {"cpu": 60, "cuda": 4000}
+SIZE = 64  # of the crops, as in the paper
 
 
 def prepare(folder: Path, scale: float) -> None:
     synthetic.write_video(folder / "clip.mp4", round(FRAMES[device().type] * scale))
     detect.write_weights(folder / "tiny.weights", detect.MODELS / "yolov3-tiny.cfg")
-    write_model(folder, [str(number) for number in range(80)])
+    write_model(folder, [str(number) for number in range(80)], SIZE)
 
 
 def planted(detector: detection.Detector) -> detection.Detector:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import training_input
 from measure import Case, synchronize
+from torch.profiler import ProfilerActivity, profile
 
 from ssmtl.device import device
 
@@ -109,6 +110,37 @@ def alone(layer, shape: torch.Size, gradient: bool, where, kind: torch.dtype) ->
     return min(found)
 
 
+# Operators by what they do; the first group whose word is in an operator's name has it.
+GROUPS = {
+    "convolutions": ("conv",),
+    "batch norm": ("batch_norm", "batchnorm"),
+    "pooling": ("pool", "amax"),
+    "ReLU": ("threshold", "clamp", "relu"),
+    "optimiser": ("optimizer", "adam", "foreach"),
+    "copies, casts and fills": ("copy", "fill", "zero", "cat", "index", "flip"),
+}
+
+
+def profiled(folder: Path) -> dict:
+    """The share of every group of operators in the time of a step of ours."""
+    cuda = device().type == "cuda"
+    kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda
+    with training_input.open_samples(folder, SIZE) as samples:
+        steps = training_input.our_steps(training_input.trainer(samples, values()))
+        for count in (WARM, STEPS[device().type]):  # the first for the profiler to get its memory
+            with profile(activities=kinds) as found:
+                for _ in islice(steps, count):
+                    synchronize()
+        steps.close()
+    times = dict.fromkeys((*GROUPS, "the rest"), 0.0)
+    for event in found.key_averages():
+        name = event.key.lower()
+        group = (group for group, words in GROUPS.items() if any(word in name for word in words))
+        spent = event.self_device_time_total if cuda else event.self_cpu_time_total
+        times[next(group, "the rest")] += spent
+    return {name: round(spent / sum(times.values()), 3) for name, spent in times.items()}
+
+
 def same_losses(folder: Path) -> dict:
     """The total losses of both loops over EQUAL steps from the same weights."""
     small, given = folder / "small", training_input.settings("shallow", "narrow", EQUAL_BATCH)
@@ -139,6 +171,7 @@ CASES = [
     Case("rival", "resident", "an ordinary loop", ordinary(torch.contiguous_format)),
     Case("rival", "resident", "the same, channels last", ordinary(torch.channels_last_3d)),
     Case("check", "resident", "the same losses", same_losses),
+    Case("profile", "resident", "shares of a step", profiled),
     Case("ours", "streamed", f"{ABOUT}, cubes streamed", ours(0)),
     Case("limit", "streamed", "its convolutions alone", convolutions_alone("shallow", "narrow")),
 ]

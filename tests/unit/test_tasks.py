@@ -8,6 +8,7 @@ import torch
 
 from ssmtl import model as models
 from ssmtl import tasks
+from ssmtl.encoders.cnn3d import MaxPool
 from ssmtl.errors import InputError
 from ssmtl.tasks.base import Batch
 from ssmtl.tasks.motion_irregularity import intermittent_indices
@@ -154,6 +155,19 @@ def test_published_filter_numbers(depth, width, filters):
 def test_one_encoder_takes_any_number_of_frames(length):
     encoder = models.build(spec()).encoder
     assert encoder(torch.rand(2, 3, length, 32, 32)).shape == (2, 32, 4, 4)
+
+
+def test_pooling_keeps_its_precision_and_changes_no_gradient():
+    x = torch.randn(2, 4, 3, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    ours, widened = x.clone().requires_grad_(), x.float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        pooled = MaxPool((1, 2, 2))(ours)
+    expected = torch.nn.MaxPool3d((1, 2, 2))(widened)
+    assert pooled.dtype == torch.bfloat16
+    assert torch.equal(pooled.float(), expected)
+    pooled.square().sum().backward()
+    expected.square().sum().backward()
+    assert torch.equal(ours.grad, widened.grad.bfloat16())
 
 
 def test_tasks_learn_what_they_are_asked():

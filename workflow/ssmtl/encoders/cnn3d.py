@@ -41,6 +41,15 @@ class LengthNorm(nn.BatchNorm3d):
         )
 
 
+class MaxPool(nn.MaxPool3d):
+    """Max pooling in the precision of its input, which autocast on a CPU would widen: a maximum is
+    exact in any."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
 class CNN3D(nn.Module):
     """Encoder of cubes: float (B, 3, T, S, S) -> (B, channels, S / 2**pools, S / 2**pools).
 
@@ -69,7 +78,7 @@ class CNN3D(nn.Module):
                 ]
                 channels = count
             # The maximum of what ReLU leaves is what ReLU leaves of the maximum: a quarter to do.
-            layers.insert(-1, nn.MaxPool3d((1, 2, 2)))
+            layers.insert(-1, MaxPool((1, 2, 2)))
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last_3d)
         self.channels = channels
         self.pools = len(stages)
