@@ -36,6 +36,7 @@ OPTIONS = {
     "boxes below 0.7 confidence dropped": {"detect": {"confidence": 0.7}},
     "boxes inside others dropped": {"cubes": {"nested": 0.8}},
     "crops of 48 x 48": {"cubes": {"size": 48}},
+    "cubes stored as JPEG": {"cubes": {"storage": "jpeg"}},
     "classes: this detector, enlarged crop": {
         "teachers": {
             "backend": "ultralytics",

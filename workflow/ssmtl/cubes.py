@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torchvision.ops import roi_align
 
-from ssmtl import polygons, store
+from ssmtl import cube_storage, polygons, store
 from ssmtl.device import device
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
@@ -196,8 +196,8 @@ def write_cubes(
 ) -> str:
     """Crops all cubes of a clip in one pass over its frames; returns a digest of the pixels.
 
-    frame int (N,) ascending; box float32 (N, 4); storage: `raw`, `lzf` or `gzip`. Frames outside
-    the clip stay black and are excluded by `valid`. Frames are decoded and cropped by threads.
+    frame int (N,) ascending; box float32 (N, 4); storage: see `cube_storage`. Frames outside the
+    clip stay black and are excluded by `valid`. Frames are decoded and cropped by threads.
     """
     where = device()
     boxes = torch.from_numpy(box).to(where)
@@ -210,11 +210,11 @@ def write_cubes(
     crops = frames.decoded(start, stop, crops_of)
     blocks = (block.cpu().numpy() for block in cube_blocks(crops, start, frame, reach, FLUSH))
     none = np.zeros((0, 2 * reach + 1, size, size, 3), np.uint8)  # a clip may have no objects
-    filters, marks = None if storage == "raw" else storage, []
+    marks = []
     for pixels in chain([none], blocks):
-        store.write_rows(group, "cubes", pixels, compression=filters)
+        cube_storage.append(group, pixels, storage)
         marks.append(store.digest(pixels))
-    return store.digest(marks)
+    return store.digest(marks, storage)
 
 
 def kept(box: np.ndarray, frame: np.ndarray, settings: dict) -> np.ndarray:
@@ -256,7 +256,8 @@ def make_cubes(
         chosen = {
             clip: select(found[clip], split, settings, store.seed_of(clip)) for clip in source
         }
-        refuse_if_full(output, sum(map(len, chosen.values())) * (2 * reach + 1) * size * size * 3)
+        cube = (2 * reach + 1) * size * size * 3 // cube_storage.LEAST.get(settings["storage"], 1)
+        refuse_if_full(output, sum(map(len, chosen.values())) * cube)
         for clip in progress(list(source), "cubes", "clip"):
             boxes, rows, pictures = found[clip], chosen[clip], Frames(source[clip])
             if len(pictures) < 2 * radius + 1:

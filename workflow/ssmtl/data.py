@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ssmtl import distributed, store
+from ssmtl.cube_storage import stored
 from ssmtl.device import free_memory
 from ssmtl.errors import InputError
 from ssmtl.overlap import prefetched
@@ -92,7 +93,7 @@ class Samples:
             for name in (targets[0] if targets else {})
         }
         self.digest = store.digest(digests)
-        self.shape = self.pairs[0][0]["cubes"].shape[1:]
+        self.shape = stored(self.pairs[0][0]).shape[1:]
 
     def __enter__(self) -> "Samples":
         return self
@@ -117,9 +118,8 @@ class Samples:
             if len(run):
                 clip = self.clip[rows[run[0]]]
                 first = rows[run[0]] - self.offsets[clip]
-                self.pairs[clip][0]["cubes"].read_direct(
-                    out, np.s_[first : first + len(run)], np.s_[run[0] : run[-1] + 1]
-                )
+                cubes = stored(self.pairs[clip][0])
+                out[run[0] : run[-1] + 1] = cubes[first : first + len(run)]
         return torch.from_numpy(out)
 
 

@@ -18,6 +18,7 @@ import torch
 
 from ssmtl import direct, store
 from ssmtl import model as models
+from ssmtl.cube_storage import stored
 from ssmtl.cubes import check_clips
 from ssmtl.data import Samples, held_out, matching, read_samples
 from ssmtl.device import device, memory_errors
@@ -147,10 +148,11 @@ def stored_batches(
     cubes: h5py.Group, teachers: h5py.Group | None, radius: int, batch: int
 ) -> Iterator[tuple[np.ndarray, dict]]:
     """Gapless cubes of a clip, or pictures, and the teachers' rows, `batch` at a time."""
-    for start in range(0, len(cubes["frame"]), batch):
+    crops = stored(cubes)
+    for start in range(0, len(crops), batch):
         rows = np.s_[start : start + batch]
         targets = {"class_probs": teachers["class_probs"][rows]} if teachers else {}
-        yield gapless(cubes["cubes"][rows], radius), targets
+        yield gapless(crops[rows], radius), targets
 
 
 def clip_scores(model: models.Model, batches: Iterable[tuple], name: str, where) -> dict:

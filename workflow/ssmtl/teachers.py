@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from ssmtl import detection, store
+from ssmtl.cube_storage import stored
 from ssmtl.device import device, memory_errors, seed_everything
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
@@ -222,7 +223,7 @@ def write_teachers(
 
 def resnet_rows(network, group: h5py.Group, settings: dict, where, half: bool) -> np.ndarray:
     """ResNet-50's outputs for the middle crops of a clip, float32 (N, 1000)."""
-    cubes = group["cubes"]
+    cubes = stored(group)
     middle, rows = cubes.shape[1] // 2, []
     for start in range(0, len(cubes), settings["batch"]):
         crops = torch.from_numpy(cubes[start : start + settings["batch"], middle]).to(where)

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_curve
 
 from ssmtl import direct, store
 from ssmtl import model as models
+from ssmtl.cube_storage import stored
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
 from ssmtl.reporting import pictures, plots
@@ -207,7 +208,7 @@ def box_of(row: pd.Series) -> np.ndarray:
 def stored_object(stages: Stages, clip: str, row: int) -> tuple:
     """An object's cube (L, S, S, 3), the part of it that is valid, class probabilities, classes."""
     with stages.read("cubes", clip) as file:
-        cube, valid = (file[clip][name][row] for name in ("cubes", "valid"))
+        cube, valid = stored(file[clip])[row], file[clip]["valid"][row]
     with stages.read("teachers", clip) as file:
         return cube, valid, file[clip]["class_probs"][row], json.loads(file.attrs["classes"])
 
