@@ -1,7 +1,7 @@
 """How cubes lie in `cubes.h5`: as they are, compressed without loss, or each as one JPEG image.
 
 The image has the crops of a cube below one another. A JPEG's blocks are 8 x 8, so that no crop
-touches the next where their size is a multiple of 8. What it costs and saves is in docs/methods.md.
+touches the next where their size is a multiple of 8. What it costs and saves is in docs/methods.md [D].
 """
 
 import h5py
