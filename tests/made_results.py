@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 
-from ssmtl import media, store
+from ssmtl import coding, store
 from ssmtl import model as models
 from ssmtl.manifest import COLUMNS as MANIFEST
 
@@ -40,7 +40,7 @@ def write_stage_files(root, split, clips, objects, rng):
     size = {"frames": FRAMES, "width": WIDTH, "height": HEIGHT}
     paths = {k: folder / f"{k}.h5" for k in ("frames", "detections", "cubes", "teachers")}
     pictures = [rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES)]
-    encoded = [media.encode_jpeg(picture, 60) for picture in pictures]
+    encoded = [coding.encode_jpeg(picture, 60) for picture in pictures]
     frame = np.repeat(np.arange(FRAMES), objects).astype(np.int32)
     corner = rng.uniform(0, 40, (len(frame), 2))
     box = np.hstack([corner, corner + 16]).astype(np.float32)

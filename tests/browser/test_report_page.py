@@ -23,14 +23,19 @@ DEMO = Path(__file__).parents[2] / "results/demo/report.html"
 LARGEST = 15_000_000  # bytes of the demo's report
 
 
+def give_up(what: str, reason: str) -> None:
+    """Skips a test, or fails it where what it lacks was promised."""
+    if what in os.environ.get("SSMTL_REQUIRE", "").split():
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="module")
 def browser():
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         reason = "no Chromium found; Debian has it as `apt-get install chromium`"
-        if "chromium" in os.environ.get("SSMTL_REQUIRE", ""):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        give_up("chromium", reason)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
@@ -50,7 +55,7 @@ def path(request):
     if request.param == "made":
         return request.getfixturevalue("made")
     if not DEMO.exists():
-        pytest.skip("the demo has not been run here; `make demo` makes results/demo/report.html")
+        give_up("demo", "the demo has not been run here; `make demo` makes results/demo/report.html")
     return DEMO
 
 

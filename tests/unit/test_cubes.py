@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssmtl import cubes, media
+from ssmtl import coding, cubes
 
 
 class Film:
@@ -108,7 +108,7 @@ def test_expanded_boxes_stay_in_the_picture():
 
 def test_jpeg_is_kept_byte_for_byte_and_png_is_lossless():
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    assert (media.decode_image(media.encode_png(picture), "x") == picture).all()
+    assert (coding.decode_image(coding.encode_png(picture), "x") == picture).all()
     smooth = np.full((20, 30, 3), (200, 30, 90), np.uint8)
-    lossy = media.decode_image(media.encode_jpeg(smooth, 95), "x")
+    lossy = coding.decode_image(coding.encode_jpeg(smooth, 95), "x")
     assert np.abs(lossy.astype(int) - smooth).max() <= 3

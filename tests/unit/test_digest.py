@@ -77,9 +77,12 @@ def test_an_edit_counts_for_the_stages_that_import_it(package):
 def test_imports_are_followed_through_other_modules(package):
     """teachers imports frames, which imports media; a string that is no docstring counts."""
     before = codes()
-    package("media.py", "IMREAD_COLOR_RGB", "IMREAD_COLOR_BGR")
+    package("media.py", '".m4v"', '".m4w"')
     assert {"frames", "detect", "cubes", "teachers"} <= changed(before)
     assert "train" not in changed(before)
+    before = codes()
+    package("coding.py", "IMREAD_COLOR_RGB", "IMREAD_COLOR_BGR")
+    assert {"frames", "cubes", "teachers", "train", "score"} <= changed(before)
     before = codes()
     package("encoders/cnn3d.py", "amax(2)", "amin(2)")
     assert changed(before) >= {"train", "score"} and "cubes" not in changed(before)

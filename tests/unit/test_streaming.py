@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streams import served, write_lossless
 
-from ssmtl import media, polygons
+from ssmtl import coding, polygons
 from ssmtl.anomaly_map import causal_weights, frame_scores, smooth
 from ssmtl.errors import InputError
 from ssmtl.streaming import sources, threshold
@@ -241,7 +241,7 @@ def test_stopping_ends_a_source(pictures, tmp_path):
 
 def test_images_have_the_rate_that_is_given(pictures, tmp_path):
     for number, picture in enumerate(pictures[:3]):
-        (tmp_path / f"{number}.png").write_bytes(media.encode_png(picture))
+        (tmp_path / f"{number}.png").write_bytes(coding.encode_png(picture))
     (segment,) = sources.segments(str(tmp_path), SETTINGS | {"fps": 10}, threading.Event())
     frames = list(segment.frames)
     assert_pictures(frames, pictures[:3])

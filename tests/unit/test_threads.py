@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssmtl import cubes, detection, detections, frames, media
+from ssmtl import coding, cubes, detection, detections, frames, overlap
 from ssmtl.detection import Detector
 from ssmtl.device import one_torch_thread
 from ssmtl.errors import InputError
@@ -41,7 +41,7 @@ def film(tmp_path):
     """The frames of one clip, JPEG, brighter and brighter."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 40, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    coded = [media.encode_jpeg(noise + np.uint8(3 * number), 95) for number in range(71)]
+    coded = [coding.encode_jpeg(noise + np.uint8(3 * number), 95) for number in range(71)]
     with h5py.File(tmp_path / "frames.h5", "w") as file:
         group = file.create_group("clip")
         group["bytes"] = np.frombuffer(b"".join(coded), np.uint8)
@@ -66,14 +66,14 @@ def test_ahead_is_bounded_and_leaves_the_rest_when_it_ends_early():
             taken.append(number)
             yield number
 
-    results = frames.ahead(done.append, items(), threads=2, waiting=7)
+    results = overlap.ahead(done.append, items(), threads=2, waiting=7)
     for _ in range(3):
         next(results)
     results.close()
     assert len(taken) <= 10
     assert set(done) <= set(taken)
     with pytest.raises(ZeroDivisionError):
-        list(frames.ahead(lambda number: 1 // (5 - number), range(1000), threads=2))
+        list(overlap.ahead(lambda number: 1 // (5 - number), range(1000), threads=2))
 
 
 def test_bytes_of_detections_and_cubes_do_not_depend_on_threads(film, tmp_path, monkeypatch):

@@ -1,14 +1,14 @@
 """How cubes lie in `cubes.h5`: as they are, compressed without loss, or each as one JPEG image.
 
 The image has the crops of a cube below one another. A JPEG's blocks are 8 x 8, so that no crop
-touches the next where their size is a multiple of 8. What it costs and saves is in docs/methods.md [D].
+touches the next where their size is a multiple of 8. docs/methods.md has what it costs and saves.
 """
 
 import h5py
 import numpy as np
 
-from ssmtl import media, store
-from ssmtl.frames import ahead
+from ssmtl import coding, store
+from ssmtl.overlap import ahead
 
 QUALITY = 95  # of JPEG, of 100; chroma is not subsampled
 COMPRESSION = {"raw": None, "lzf": "lzf", "gzip": "gzip"}  # h5py's names
@@ -33,7 +33,7 @@ def append(group: h5py.Group, cubes: np.ndarray, storage: str) -> None:
 
 def encoded(cube: np.ndarray) -> np.ndarray:
     """The JPEG image of a cube, uint8 (bytes,)."""
-    image = media.encode_jpeg(cube.reshape(-1, *cube.shape[2:]), QUALITY)
+    image = coding.encode_jpeg(cube.reshape(-1, *cube.shape[2:]), QUALITY)
     return np.frombuffer(image, np.uint8)
 
 
@@ -66,4 +66,4 @@ class JpegCubes:
 
     def decoded(self, image: np.ndarray) -> np.ndarray:
         where = f"{self.images.file.filename}: a cube of {self.images.parent.name.strip('/')}"
-        return media.decode_image(image, where)
+        return coding.decode_image(image, where)

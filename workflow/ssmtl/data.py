@@ -268,7 +268,8 @@ class Loader:
         pools = prefetched(map(self.pool, plan), 1)
         for batches, (order, cubes) in zip(plan, pools, strict=True):
             for rows in batches[skip:]:
-                picked = cubes[np.searchsorted(order, rows)]
+                # By numpy, since torch would take the cores that the training step computes on.
+                picked = torch.from_numpy(cubes.numpy()[np.searchsorted(order, rows)])
                 # From pinned memory a GPU copies while it computes.
                 pinned = picked.pin_memory() if self.where.type == "cuda" else picked
                 yield torch.from_numpy(rows), pinned

@@ -16,7 +16,8 @@ from ssmtl.detection import imported
 from ssmtl.detection.base import Boxes
 from ssmtl.device import device, one_torch_thread
 from ssmtl.errors import InputError
-from ssmtl.frames import Frames, ahead
+from ssmtl.frames import Frames
+from ssmtl.overlap import ahead
 from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)

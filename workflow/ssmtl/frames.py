@@ -5,20 +5,18 @@ JPEG or PNG by config. No frame is dropped, repeated or resampled.
 """
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from ssmtl import media, store
+from ssmtl import coding, media, store
 from ssmtl.datasets import source_size
 from ssmtl.errors import InputError
-from ssmtl.machine import cores
 from ssmtl.manifest import read_manifest, rows
+from ssmtl.overlap import ahead
 from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)
@@ -46,7 +44,7 @@ class Frames:
         return self.group["bytes"][self.offsets[index] : self.offsets[index + 1]]
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return media.decode_image(self.encoded(index), f"{self.name}, frame {index}")
+        return coding.decode_image(self.encoded(index), f"{self.name}, frame {index}")
 
     def encoded_blocks(self, size: int = READ, start: int = 0, stop: int | None = None) -> Iterator:
         """Frames `start` to `stop`, `size` at a time: the first one's number, and their bytes."""
@@ -57,7 +55,7 @@ class Frames:
             yield first, np.split(block, bounds[1:-1] - bounds[0])
 
     def decode(self, number: int, data: np.ndarray) -> np.ndarray:
-        return media.decode_image(data, f"{self.name}, frame {number}")
+        return coding.decode_image(data, f"{self.name}, frame {number}")
 
     def decoded(
         self, start: int = 0, stop: int | None = None, then: Callable | None = None
@@ -75,33 +73,16 @@ class Frames:
         return ahead(work, chain.from_iterable(enumerate(data, n) for n, data in blocks))
 
 
-def ahead(function: Callable, items: Iterable, threads: int = 0, waiting: int = 0) -> Iterator:
-    """`map` by threads, as many as there are cores, in order.
-
-    At most `waiting` results, or two for each thread, are there before they are asked for.
-    """
-    threads = threads or cores()
-    items, pool = iter(items), ThreadPoolExecutor(threads)
-    try:
-        some = islice(items, waiting or 2 * threads)
-        queue = deque(pool.submit(function, item) for item in some)
-        while queue:
-            yield queue.popleft().result()
-            queue.extend(pool.submit(function, item) for item in islice(items, 1))
-    finally:  # also where the caller stops early, or an item fails
-        pool.shutdown(cancel_futures=True)
-
-
 def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iterator[tuple]]:
     """The encoding used, and per frame its bytes and its (height, width).
 
     Source: a folder of images or a video file.
     """
     if not source.is_dir():
-        encode = media.encode_png if encoding == "png" else None
+        encode = coding.encode_png if encoding == "png" else None
 
         def pack(picture):
-            data = encode(picture) if encode else media.encode_jpeg(picture, quality)
+            data = encode(picture) if encode else coding.encode_jpeg(picture, quality)
             return data, picture.shape[:2]
 
         return encoding, ahead(pack, media.video_frames(source))
@@ -110,8 +91,8 @@ def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iter
 
     def load(file):
         data = file.read_bytes()
-        picture = media.decode_image(data, str(file))  # so that a bad file is noticed here
-        return data if keep else media.encode_png(picture), picture.shape[:2]
+        picture = coding.decode_image(data, str(file))  # so that a bad file is noticed here
+        return data if keep else coding.encode_png(picture), picture.shape[:2]
 
     return "jpeg" if keep else "png", ahead(load, files)
 

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 
 from ssmtl import image_readers, store
 from ssmtl.errors import InputError
-from ssmtl.frames import ahead
 from ssmtl.image_readers import Picture
+from ssmtl.overlap import ahead
 from ssmtl.progress import progress
 
 log = logging.getLogger(__name__)

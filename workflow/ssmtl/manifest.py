@@ -10,10 +10,11 @@ from types import ModuleType
 import pandas as pd
 
 from ssmtl import datasets
+from ssmtl.coding import decode_image
 from ssmtl.datasets import Clip
 from ssmtl.datasets.labels import checked, format_labels, parse_labels
 from ssmtl.errors import InputError
-from ssmtl.media import decode_image, image_files, probe_video
+from ssmtl.media import image_files, probe_video
 from ssmtl.store import replacing
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ssmtl.coding import decode_image
 from ssmtl.datasets import Clip, files_of
 from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded
 from ssmtl.errors import InputError
-from ssmtl.media import decode_image, frame_number, image_files
+from ssmtl.media import frame_number, image_files
 from ssmtl.store import digest
 
 

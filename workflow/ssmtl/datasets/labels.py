@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssmtl.coding import decode_image
 from ssmtl.datasets import Clip, clip_number
 from ssmtl.errors import InputError
-from ssmtl.media import decode_image, image_files
+from ssmtl.media import image_files
 
 Interval = tuple[int, int, str]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmtl import media
+from ssmtl import coding
 from ssmtl.errors import InputError
 from ssmtl.frames import Frames
 from ssmtl.reporting import figures, pictures, plots
@@ -26,7 +26,7 @@ def thinning(encoded: int, frames: int) -> int:
 
 
 def small(picture: np.ndarray) -> bytes:
-    return media.encode_jpeg(pictures.narrowed(picture, WIDTH)[0], QUALITY)
+    return coding.encode_jpeg(pictures.narrowed(picture, WIDTH)[0], QUALITY)
 
 
 def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:

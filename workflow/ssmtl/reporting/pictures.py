@@ -5,7 +5,7 @@ import base64
 import cv2
 import numpy as np
 
-from ssmtl import media
+from ssmtl import coding
 
 ALARM = (229, 72, 77)
 
@@ -49,8 +49,8 @@ def image(data: bytes, kind: str, picture: np.ndarray) -> dict:
 
 
 def jpeg(picture: np.ndarray, quality: int = 85) -> dict:
-    return image(media.encode_jpeg(picture, quality), "jpeg", picture)
+    return image(coding.encode_jpeg(picture, quality), "jpeg", picture)
 
 
 def png(picture: np.ndarray) -> dict:
-    return image(media.encode_png(picture), "png", picture)
+    return image(coding.encode_png(picture), "png", picture)

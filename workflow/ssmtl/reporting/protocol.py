@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ssmtl import media, protocols, store
+from ssmtl import coding, protocols, store
 from ssmtl.protocols import Case, Run
 from ssmtl.reporting import plots
 from ssmtl.reporting.ablation import points
@@ -155,7 +155,7 @@ def side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
 
 def png_uri(picture: np.ndarray) -> dict:
     """A picture as a data URI without loss, with its width and height."""
-    data = base64.b64encode(media.encode_png(picture)).decode()
+    data = base64.b64encode(coding.encode_png(picture)).decode()
     height, width = picture.shape[:2]
     return {"src": f"data:image/png;base64,{data}", "width": width, "height": height}
 

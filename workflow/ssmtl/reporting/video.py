@@ -14,7 +14,8 @@ import pandas as pd
 
 from ssmtl import store
 from ssmtl.errors import InputError
-from ssmtl.frames import Frames, ahead
+from ssmtl.frames import Frames
+from ssmtl.overlap import ahead
 from ssmtl.progress import progress
 from ssmtl.reporting import drawing
 from ssmtl.scoring import loudest, read_calibration

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssmtl import media
+from ssmtl import coding
 from ssmtl.reporting.drawing import draw_boxes
 from ssmtl.reporting.video import VideoWriter
 from ssmtl.streaming.objects import ScoredFrame
@@ -93,7 +93,7 @@ class Recorder:
                 event.peak, event.later = highest(event.peak, event.later), None
             elif number - event.end >= self.after:
                 self.finish()
-        self.recent.append(Seen(media.encode_jpeg(picture, QUALITY), peak))
+        self.recent.append(Seen(coding.encode_jpeg(picture, QUALITY), peak))
 
     def open(self, number: int, score: float, time: float, clock: float | None) -> None:
         """Begins an event and its clip with the seconds before it."""
@@ -108,7 +108,7 @@ class Recorder:
         log.info("event %d begins: %s", self.count, describe(self.source, time, clock, score, peak))
         self.clip = self.event.stack.enter_context(VideoWriter(path, self.fps))
         for seen in list(self.recent)[-self.before :] if self.before else []:
-            self.write(media.decode_image(seen.jpeg, "a kept picture"))
+            self.write(coding.decode_image(seen.jpeg, "a kept picture"))
 
     def write(self, picture: np.ndarray) -> None:
         """Adds to the clip, up to its limit."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 
-from ssmtl import media
+from ssmtl import coding, media
 from ssmtl.datasets import clips_in
 from ssmtl.errors import InputError
 from ssmtl.streaming.ahead import Ahead
@@ -78,7 +78,7 @@ def recorded(path: Path, fps: float, stopped: threading.Event) -> Segment:
     """A video file, or a folder of images at `fps` frames per second."""
     if path.is_dir():
         files = media.image_files(path)
-        pictures, total = (media.decode_image(f.read_bytes(), str(f)) for f in files), len(files)
+        pictures, total = (coding.decode_image(f.read_bytes(), str(f)) for f in files), len(files)
     else:
         total, fps, _, _ = media.probe_video(path)
         pictures = media.video_frames(path)
