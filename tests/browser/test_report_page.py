@@ -55,7 +55,7 @@ def path(request):
     if request.param == "made":
         return request.getfixturevalue("made")
     if not DEMO.exists():
-        give_up("demo", "the demo has not been run here; `make demo` makes results/demo/report.html")
+        give_up("demo", "no report of the demo; `make demo` makes results/demo/report.html")
     return DEMO
 
 
