@@ -2,12 +2,14 @@
 
 Detection, crops and scores are the functions of the batch pipeline, so an
 object has the scores that `ssmtl score` gives it. Frame i is answered once frame i + t is there.
-Detection runs in a thread ahead of cropping and scoring.
+Detection runs in threads ahead of cropping and scoring.
 """
 
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +17,16 @@ import torch
 
 from ssmtl import cubes, detection
 from ssmtl.detection.base import Boxes, Detector
+from ssmtl.detections import CPU_BATCH
+from ssmtl.device import one_torch_thread
 from ssmtl.errors import InputError
+from ssmtl.machine import cores
 from ssmtl.model import Model
 from ssmtl.scoring import check_range, combine, concatenated, loudest, score_batch
 from ssmtl.streaming.ahead import Ahead
 
 PICTURES = 32  # decoded pictures that wait for the detector
-DETECTED = 2  # batches of them that wait for the scorer
+DETECTED = 2  # batches of them that wait for the scorer, besides those in work
 LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be detected with
 
 
@@ -88,25 +93,38 @@ def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[Sco
     stopped = threading.Event()  # of both threads, since the second waits for the first
     with (
         Ahead(pictures, PICTURES, stopped=stopped) as decoded,
-        Ahead(detected(decoded, scorer), DETECTED, stopped=stopped) as batches,
+        Ahead(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
     ):
-        for frames in filled(batches, scorer):
+        for frames in filled((batch.result() for batch in batches), scorer):
             yield from scored(frames, scorer)
 
 
-def detected(decoded: Ahead, scorer: Scorer) -> Iterator[list[tuple[np.ndarray, Boxes]]]:
-    """Batches of pictures and the boxes found in them."""
+def detected(decoded: Ahead, scorer: Scorer) -> Iterator[Future]:
+    """Batches of pictures with the boxes in them, list[tuple[picture, Boxes]], as they are found.
+
+    On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
+    bits of a box hang on the number of threads, and some pixels of its crops on these.
+    """
     settings, shape = scorer.settings["detect"], None
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
-    for batch in decoded.batches(settings["batch"] or scorer.detector.batch, LATENCY):
-        for picture in batch:
-            shape = shape or picture.shape
-            if picture.shape != shape:
-                raise InputError(
-                    f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
-                    f"{shape[1]}x{shape[0]}; watch it in parts of one size"
-                )
-        yield list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
+    size, on_cpu = settings["batch"] or scorer.detector.batch, scorer.device.type == "cpu"
+
+    def look(batch: list[np.ndarray]) -> list[tuple[np.ndarray, Boxes]]:
+        return list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
+
+    with (
+        one_torch_thread() if on_cpu else nullcontext(),
+        ThreadPoolExecutor(cores() if on_cpu else 1) as pool,
+    ):
+        for batch in decoded.batches(min(size, CPU_BATCH) if on_cpu else size, LATENCY):
+            for picture in batch:
+                shape = shape or picture.shape
+                if picture.shape != shape:
+                    raise InputError(
+                        f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
+                        f"{shape[1]}x{shape[0]}; watch it in parts of one size"
+                    )
+            yield pool.submit(look, batch)
 
 
 def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bool]]]:
