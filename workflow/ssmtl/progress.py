@@ -5,6 +5,7 @@ And how long the stages took, at the end of a run.
 
 import csv
 import logging
+import math
 import sys
 import time
 from collections import defaultdict
@@ -31,12 +32,19 @@ def progress(items: Iterable, what: str, unit: str, total: int | None = None) ->
     for done, item in enumerate(items):
         now = time.monotonic()
         if now - said > QUIET:
-            left = (
-                f" of {total}, {(total - done) * (now - start) / done:.0f} s left" if total else ""
-            )
-            log.info("%s: %d%s, %.1f %s/s", what, done, left, done / (now - start), unit)
+            log.info("%s: %s", what, progress_text(done, total, now - start, unit))
             said = now
         yield item
+
+
+def progress_text(done: int, total: int | None, seconds: float, unit: str) -> str:
+    """What is done and, once something is, how fast: `3 of 9, 40 s left, 0.1 clip/s`."""
+    count = f"{done} of {total}" if total else f"{done}"
+    if done == 0 or seconds <= 0:
+        return count
+    left = f", {max(total - done, 0) * seconds / done:.0f} s left" if total else ""
+    rate = f"{done / seconds:.1f} {unit}/s" if done >= seconds else f"{seconds / done:.1f} s/{unit}"
+    return f"{count}{left}, {rate}"
 
 
 def clock(seconds: float) -> str:
@@ -48,6 +56,30 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
 
 
+def benchmark_rows(path: Path) -> list[dict[str, float | None]]:
+    """Seconds and peak MiB of each job in one of Snakemake's benchmarks; None where unmeasured.
+
+    A file that cannot be read has no rows: what is only reported may never end work.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        log.debug("%s: not read as a benchmark: %s", path, error)
+        return []
+    found = [{key: number(row.get(key)) for key in ("s", "max_rss")} for row in rows]
+    return [row for row in found if row["s"] is not None]
+
+
+def number(text: str | None) -> float | None:
+    """A finite number, or None for `-`, `NA` and anything else."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def stage_times(results: Path, since: float) -> str:
     """A table of the seconds that each stage took in the jobs that ended after `since`.
 
@@ -55,14 +87,19 @@ def stage_times(results: Path, since: float) -> str:
     """
     seconds = defaultdict(list)
     for path in sorted(results.glob("*/benchmarks/*.tsv")):
-        if path.stat().st_mtime >= since:
-            with path.open() as file:
-                rows = list(csv.DictReader(file, delimiter="\t"))
-            stage = path.stem.partition("_")[0]
-            seconds[stage].append(sum(float(row["s"]) for row in rows))
+        if modified(path) >= since and (rows := benchmark_rows(path)):
+            seconds[path.stem.partition("_")[0]].append(sum(row["s"] or 0 for row in rows))
     if not seconds:
         return ""
     lines = [f"{'stage':<14}{'jobs':>5}{'time':>14}"]
     for stage, times in sorted(seconds.items(), key=lambda item: -sum(item[1])):
         lines.append(f"{stage:<14}{len(times):>5}{clock(sum(times)):>14}")
     return "\n".join(lines)
+
+
+def modified(path: Path) -> float:
+    """When a file was last written; never, where another run has just replaced it."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return -math.inf

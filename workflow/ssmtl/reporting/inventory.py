@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from ssmtl import store
+from ssmtl.progress import benchmark_rows
 from ssmtl.reporting.runs import Run, rows_in
 
 ROWS = {  # the data set that has one row per object, in each kind of file
@@ -68,15 +67,14 @@ def stage_times(folder: Path | None) -> list[dict]:
         paths = sorted(Path(folder).glob(f"{stage}_*.tsv"))
         if not paths:
             continue
-        table = pd.concat(pd.read_csv(path, sep="\t") for path in paths)
-        numbers = table[["s", "max_rss"]].apply(pd.to_numeric, errors="coerce")
-        peak = numbers["max_rss"].max()  # MiB
+        rows = [row for path in paths for row in benchmark_rows(path)]
+        peaks = [row["max_rss"] for row in rows if row["max_rss"] is not None]  # MiB
         times.append(
             {
                 "stage": stage,
                 "jobs": len(paths),
-                "seconds": float(numbers["s"].sum()),
-                "memory": None if pd.isna(peak) else float(peak) * 2**20,
+                "seconds": sum(row["s"] for row in rows),
+                "memory": max(peaks) * 2**20 if peaks else None,
             }
         )
     return times
