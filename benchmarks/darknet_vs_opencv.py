@@ -8,7 +8,7 @@ in two steps that may run in two environments:
 
 The networks are the shipped yolov3.cfg and yolov3-tiny.cfg and a small one with every kind of
 layer, all with seeded random weights (0.3 GB). `compare` fails beyond TOLERANCE and writes
-FOLDER/darknet_small.npz, which tests/unit/data holds a copy of.
+FOLDER/darknet_small.npz, which tests/detection/data holds a copy of.
 """
 
 import argparse

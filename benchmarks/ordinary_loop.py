@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from ssmtl.encoders.cnn3d import FILTERS
-from ssmtl.tasks.motion_irregularity import intermittent_indices
+from ssmtl.learning.encoders.cnn3d import FILTERS
+from ssmtl.learning.tasks.motion_irregularity import intermittent_indices
 
 
 class Batches(Dataset):
@@ -138,14 +138,14 @@ class Network(nn.Module):
         return arrow + irregularity + middle + 0.5 * (resnet + probs)
 
 
-def train(network, batches: Batches, mean, deviation, where, low: bool):
+def train(network, batches: Batches, mean, deviation, device, low: bool):
     """Yields the loss of every step, as a number."""
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
-    loader = DataLoader(batches, batch_size=None, num_workers=2, pin_memory=where.type == "cuda")
+    loader = DataLoader(batches, batch_size=None, num_workers=2, pin_memory=device.type == "cuda")
     network.train()
     for batch in loader:
-        batch = {name: values.to(where, non_blocking=True) for name, values in batch.items()}
-        with torch.autocast(where.type, torch.bfloat16, enabled=low):
+        batch = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
             loss = network(batch, mean, deviation)
         optimiser.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from ssmtl.metrics.region_track import matching, rbdc_tbdc
+from ssmtl.evaluation.metrics.region_track import matching, rbdc_tbdc
 
 SIZES = ((2_000, 12), (10_000, 40), (40_000, 150))  # frames, tracks
 PER_FRAME = 10  # detections

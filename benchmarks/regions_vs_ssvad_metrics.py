@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import ssvad_metrics
 
-from ssmtl.metrics.region_track import matching, rbdc_tbdc
+from ssmtl.evaluation.metrics.region_track import matching, rbdc_tbdc
 
 HEIGHT, WIDTH, SIDE, FRAMES, CASES = 64, 96, 16, 24, 20
 SLOTS = [(x, y) for y in range(4, HEIGHT - SIDE, 20) for x in range(4, WIDTH - SIDE, 20)]

@@ -15,8 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssmtl import cli, store
-from ssmtl.datasets import demo, scenes
+from ssmtl import cli
+from ssmtl.core import store
+from ssmtl.demo import dataset as demo
+from ssmtl.demo import scenes
 
 WIDTH, HEIGHT = 360, 240
 OBJECTS = 10  # per frame

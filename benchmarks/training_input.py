@@ -10,9 +10,12 @@ import synthetic
 import torch
 from torch import nn
 
-from ssmtl import config, data, store, training
-from ssmtl import model as models
-from ssmtl.device import device, precision, seed_everything
+from ssmtl import config
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, precision, seed_everything
+from ssmtl.learning import model as models
+from ssmtl.learning import samples as data
+from ssmtl.learning import training
 
 CLASSES = 80
 EVERY = {"cpu": 4, "cuda": 1}  # of the objects in the frames one gets a cube
@@ -23,7 +26,7 @@ def write(folder: Path, frames: int, size: int) -> None:
     synthetic.write_clip(folder, frames)
     files = ("--frames", folder / "frames.h5", "--detections", folder / "detections.h5")
     cubes = folder / f"cubes{size}.h5"
-    thin = ("--train-stride", EVERY[device().type])
+    thin = ("--train-stride", EVERY[chosen_device().type])
     synthetic.run("cubes", cubes, *files, "--split", "train", "--size", size, *thin)
     rng = np.random.default_rng(0)
     classes = json.dumps([str(number) for number in range(CLASSES)])
@@ -41,19 +44,19 @@ def write(folder: Path, frames: int, size: int) -> None:
 def settings(depth: str, width: str, batch: int) -> dict:
     given = {"depth": depth, "width": width, "batch": batch, "validation": 0.15}
     values = config.defaults("train") | given
-    return values | {"precision": precision(device(), values["precision"])}
+    return values | {"precision": precision(chosen_device(), values["precision"])}
 
 
 def trainer(samples: data.Samples, values: dict, share: float = 0.5) -> training.Trainer:
     """Ours at its first step; cubes are kept in memory where they fit into `share` of it."""
     seed_everything(0)
-    where = device()
+    device = chosen_device()
     train, validation = data.held_out(samples, values["validation"], 0)
-    model = models.build(training.specification(samples, values)).to(where)
+    model = models.build(training.specification(samples, values)).to(device)
     for task in model.tasks.values():
         task.fit({name: rows[train] for name, rows in samples.targets.items()})
     model.train()
-    loader = data.Loader(samples, where, share)
+    loader = data.Loader(samples, device, share)
     return training.Trainer(model, loader, train, validation, values, 0)
 
 
@@ -68,7 +71,7 @@ def our_steps(ours: training.Trainer):
 
 def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: int, layout):
     """The same steps by the ordinary loop; yields their losses."""
-    values, where, spec = ours.settings, device(), ours.model
+    values, device, spec = ours.settings, chosen_device(), ours.model
     plan, draws = [], []
     rows, size = ours.train_rows, values["batch"]
     for epoch in range(-(-steps // ours.per_epoch)):
@@ -89,7 +92,7 @@ def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: i
     distillation = spec.tasks["distillation"]
     low = values["precision"] == "bfloat16"
     yield from ordinary_loop.train(
-        network.to(where), batches, distillation.mean, distillation.deviation, where, low
+        network.to(device), batches, distillation.mean, distillation.deviation, device, low
     )
 
 

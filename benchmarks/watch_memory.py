@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 
 from ssmtl.config import defaults
-from ssmtl.streaming import sources, watch, watcher
-from ssmtl.streaming.events import Recorder
+from ssmtl.watching import folder as watcher
+from ssmtl.watching import sources, watch
+from ssmtl.watching.events import Recorder
 
 
 def repeated(video: str, frames: int):

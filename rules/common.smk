@@ -15,15 +15,16 @@ PACKAGE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(PACKAGE))
 
 from ssmtl import config as settings_tree
-from ssmtl import datasets as readers
-from ssmtl import image_readers
-from ssmtl import store
+from ssmtl.datasets import video as readers
+from ssmtl.datasets.clips import labels_digest, listing_digest, shard_of, source_size
+from ssmtl.datasets import images as image_readers
+from ssmtl.core import store
 from ssmtl.datasets.ground_truth import truth_digest
-from ssmtl.digest import code_digest, stage_code
-from ssmtl.errors import InputError
-from ssmtl.machine import has_gpu
-from ssmtl.progress import stage_times
-from ssmtl.release import FILES as RELEASED_FILES, released_seed
+from ssmtl.core.digest import code_digest, stage_code
+from ssmtl.core.errors import InputError
+from ssmtl.core.machine import has_gpu
+from ssmtl.core.progress import stage_times
+from ssmtl.learning.released import FILES as RELEASED_FILES, released_seed
 
 try:
     settings_tree.check(config)
@@ -43,8 +44,8 @@ RELEASE = "results/{dataset}/release/{model}/seed{seed}"
 TAKING = "|".join(n for n, d in config["datasets"].items() if d.get("released")) or "(?!)"
 TRAINING = "|".join(n for n, d in config["datasets"].items() if not d.get("released")) or "(?!)"
 # Data sets whose test clips are scored straight from their frames, and those whose cubes are stored.
-DIRECT = "|".join(n for n, d in config["datasets"].items() if d.get("direct")) or "(?!)"
-STORING = "|".join(n for n, d in config["datasets"].items() if not d.get("direct")) or "(?!)"
+FROM_FRAMES = "|".join(n for n, d in config["datasets"].items() if d.get("from_frames")) or "(?!)"
+STORING = "|".join(n for n, d in config["datasets"].items() if not d.get("from_frames")) or "(?!)"
 
 
 wildcard_constraints:
@@ -148,7 +149,7 @@ def footage(wildcards):
     if is_rendered(wildcards.dataset):
         return 0
     clips = included(wildcards.dataset, shard_clips(wildcards))
-    return sum(readers.source_size(Path(clip.source))[1] for clip in clips)
+    return sum(source_size(Path(clip.source))[1] for clip in clips)
 
 
 @cache
@@ -226,7 +227,7 @@ def shard_clips(wildcards):
         clip
         for clip in listing(wildcards.dataset)
         if clip.split == wildcards.split
-        and readers.shard_of(clip.name, count) == int(wildcards.shard)
+        and shard_of(clip.name, count) == int(wildcards.shard)
     ]
 
 
@@ -245,10 +246,10 @@ def sources(wildcards):
     name = wildcards.dataset
     clips = included(name, shard_clips(wildcards))
     if not is_rendered(name):
-        return readers.listing_digest(clips)
+        return listing_digest(clips)
     scenes = {k: v for k, v in dataset(name)["options"].items() if not k.endswith("_clips")}
     names = [clip.name for clip in clips]
-    return store.digest(names, scenes, code_digest("ssmtl.datasets.demo"))
+    return store.digest(names, scenes, code_digest("ssmtl.demo.dataset"))
 
 
 def scenes_file(wildcards):
@@ -261,7 +262,7 @@ def labels(wildcards):
     if is_rendered(wildcards.dataset):
         return ""
     clips = included(wildcards.dataset, listing(wildcards.dataset))
-    return store.digest(readers.listing_digest(clips), readers.labels_digest(clips))
+    return store.digest(listing_digest(clips), labels_digest(clips))
 
 
 def truth(wildcards):
@@ -272,7 +273,7 @@ def truth(wildcards):
 
 
 def manifest_code(wildcards):
-    return code_digest("ssmtl.manifest", f"ssmtl.datasets.{dataset(wildcards.dataset)['reader']}")
+    return code_digest("ssmtl.stages.manifest", f"ssmtl.datasets.video.{dataset(wildcards.dataset)['reader']}")
 
 
 def image_source(wildcards):
@@ -288,7 +289,7 @@ def image_source(wildcards):
 
 def images_code(wildcards):
     reader = image_dataset(wildcards.source)["reader"]
-    return code_digest("ssmtl.images", f"ssmtl.image_readers.{reader}")
+    return code_digest("ssmtl.stages.images", f"ssmtl.datasets.images.{reader}")
 
 
 def reader_options(data):
@@ -367,8 +368,9 @@ def shard_files(stage, *wanted):
 
 def stored_files(stage, wildcards):
     """A stage's files, without those of test clips that are scored straight from their frames."""
-    name, direct = wildcards.dataset, dataset(wildcards.dataset)["direct"]
-    kept = [split for split in splits(name) if split == "train" or not direct]
+    name = wildcards.dataset
+    from_frames = dataset(name)["from_frames"]
+    kept = [split for split in splits(name) if split == "train" or not from_frames]
     return shard_files(stage, *kept)(wildcards) if kept else []
 
 

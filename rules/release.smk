@@ -1,7 +1,7 @@
 # Released models: shared in folders, and taken in place of training.
 
 
-rule take:
+rule use_released:
     input:
         released_files,
     output:
@@ -17,7 +17,7 @@ rule take:
         folder=RUN_FOLDER,
         released=released_folder,
     shell:
-        "python -m ssmtl take {params.folder} --released {params.released}"
+        "python -m ssmtl use-released {params.folder} --released {params.released}"
         " --seed {wildcards.seed} 2>&1 | tee {log}"
 
 

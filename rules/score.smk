@@ -68,7 +68,7 @@ rule score_frames:
     benchmark:
         "results/{dataset}/benchmarks/score_{model}_{seed}_{shard}.tsv"
     wildcard_constraints:
-        dataset=DIRECT,
+        dataset=FROM_FRAMES,
     conda:
         "../envs/ssmtl.yaml"
     threads: 16

@@ -13,12 +13,12 @@ context.set_forkserver_preload(
         "snakemake.scheduling.job_scheduler",
         "snakemake_executor_plugin_slurm",
         "cv2",
-        "ssmtl.ablation",
-        "ssmtl.cubes",
+        "ssmtl.evaluation.ablation",
+        "ssmtl.stages.cubes",
         "ssmtl.detection.darknet",
-        "ssmtl.detections",
-        "ssmtl.release",
-        "ssmtl.training",
+        "ssmtl.stages.detect",
+        "ssmtl.learning.released",
+        "ssmtl.learning.training",
         # What the deterministic kernels bring in.
         "torch._inductor.config",
     ]

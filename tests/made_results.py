@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_auc_score
 
-from ssmtl import coding, store
-from ssmtl import model as models
-from ssmtl.manifest import COLUMNS as MANIFEST
+from ssmtl.core import store
+from ssmtl.formats.manifest import COLUMNS as MANIFEST
+from ssmtl.learning import model as models
+from ssmtl.media import codec
 
 TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
 COLUMNS = [*TASKS, "combined", "speed"]
@@ -40,7 +41,7 @@ def write_stage_files(root, split, clips, objects, rng):
     size = {"frames": FRAMES, "width": WIDTH, "height": HEIGHT}
     paths = {k: folder / f"{k}.h5" for k in ("frames", "detections", "cubes", "teachers")}
     pictures = [rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(FRAMES)]
-    encoded = [coding.encode_jpeg(picture, 60) for picture in pictures]
+    encoded = [codec.encode_jpeg(picture, 60) for picture in pictures]
     frame = np.repeat(np.arange(FRAMES), objects).astype(np.int32)
     corner = rng.uniform(0, 40, (len(frame), 2))
     box = np.hstack([corner, corner + 16]).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import synthetic
 from measure import Case, best
 
-from ssmtl.cube_storage import stored
+from ssmtl.formats.cubes import open_cubes
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -100,7 +100,7 @@ def share_of_raw(storage: str):
         raw, packed = folder / "test.h5", folder / f"test{storage}.h5"
         with h5py.File(raw) as one, h5py.File(packed) as other:
             start = time.perf_counter()
-            pixels = stored(other["clip"])[:]
+            pixels = open_cubes(other["clip"])[:]
             seconds = time.perf_counter() - start
             apart = pixels.astype(np.int16) - one["clip"]["cubes"][:]
         assert storage == "jpeg" or not apart.any()

@@ -16,10 +16,10 @@ from measure import Case, best
 from torchvision.ops import box_iou
 
 from ssmtl import detection
+from ssmtl.core.device import chosen_device, one_torch_thread
 from ssmtl.detection import base, darknet
-from ssmtl.detections import CPU_BATCH
-from ssmtl.device import device, one_torch_thread
-from ssmtl.frames import Frames
+from ssmtl.formats.frames import Frames
+from ssmtl.stages.detect import CPU_BATCH
 
 UNIT = "frames"
 DEVICES = ("cpu", "cuda")
@@ -45,7 +45,7 @@ DETECTORS = {
 
 
 def prepare(folder: Path, scale: float) -> None:
-    synthetic.write_clip(folder, round(FRAMES[device().type] * scale))
+    synthetic.write_clip(folder, round(FRAMES[chosen_device().type] * scale))
     write_weights(folder / "tiny.weights", MODELS / "yolov3-tiny.cfg")
 
 
@@ -91,11 +91,11 @@ def network_alone(name: str):
     def run(folder: Path) -> tuple[int, float]:
         given = options(name, folder)
         del given["confidence"]
-        detector = detection.load(**given, device=device())
+        detector = detection.load(**given, device=chosen_device())
         with h5py.File(folder / "frames.h5") as file:
             frames = Frames(file["clip"])
             fit = base.fit_of(detector, (frames.height, frames.width))
-            size = CPU_BATCH if device().type == "cpu" else BATCH
+            size = CPU_BATCH if chosen_device().type == "cpu" else BATCH
             images = base.place([frames[i] for i in range(size)], fit, detector)
             starts = range(0, len(frames), size)
 
@@ -103,7 +103,7 @@ def network_alone(name: str):
             with torch.inference_mode():
                 return detector.raw(images)
 
-        with one_torch_thread() if device().type == "cpu" else nullcontext():
+        with one_torch_thread() if chosen_device().type == "cpu" else nullcontext():
             return best(lambda: size * synthetic.on_all_cores(forward, starts))
 
     return run
@@ -126,8 +126,8 @@ def predict(folder: Path) -> tuple[int, float]:
                 imgsz=DETECTORS["demo"]["image_size"],
                 conf=DETECTORS["demo"]["confidence"],
                 iou=IOU,
-                half=device().type == "cuda",
-                device=str(device()),
+                half=chosen_device().type == "cuda",
+                device=str(chosen_device()),
                 verbose=False,
             )
         ]

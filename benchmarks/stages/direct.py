@@ -13,9 +13,10 @@ import synthetic
 import torch
 from measure import Case, best
 
-from ssmtl import config, scoring
-from ssmtl import model as models
-from ssmtl.device import device, seed_everything
+from ssmtl import config
+from ssmtl.core.device import chosen_device, seed_everything
+from ssmtl.learning import model as models
+from ssmtl.scoring import objects
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -24,7 +25,7 @@ SIZES, CLASSES = (32, 64), ("person", "bicycle")
 
 
 def prepare(folder: Path, scale: float) -> None:
-    count = round(FRAMES[device().type] * scale)
+    count = round(FRAMES[chosen_device().type] * scale)
     synthetic.write_clip(folder, count)
     with h5py.File(folder / "detections.h5", "r+") as file:
         # What a detector of two classes would have said.
@@ -101,8 +102,8 @@ def scoring_alone(size: int):
     """The network on cubes that are in memory."""
 
     def run(folder: Path) -> tuple[int, float]:
-        where, weights = device(), folder / f"model{size}/model.safetensors"
-        model = models.load(weights, {"distillation_reduction": "mean"})[0].to(where)
+        device, weights = chosen_device(), folder / f"model{size}/model.safetensors"
+        model = models.load(weights, {"distillation_reduction": "mean"})[0].to(device)
         count, batch = objects_in(folder / "detections.h5"), config.defaults("score")["batch"]
         cubes = torch.randint(0, 256, (batch, 7, size, size, 3), dtype=torch.uint8).numpy()
         probs = np.zeros((batch, len(CLASSES)), np.float32)
@@ -110,7 +111,7 @@ def scoring_alone(size: int):
         def work() -> int:
             for start in range(0, count, batch):
                 rows = slice(min(batch, count - start))
-                scoring.score_batch(model, cubes[rows], {"class_probs": probs[rows]}, where)
+                objects.score_batch(model, cubes[rows], {"class_probs": probs[rows]}, device)
             return count
 
         return best(work)

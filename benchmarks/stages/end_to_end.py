@@ -13,11 +13,12 @@ from measure import Case, best
 from stages import detect
 from stages.direct import write_model
 
-from ssmtl import config, detection, media
-from ssmtl import model as models
-from ssmtl.device import device
-from ssmtl.streaming.frame_scores import scored_frames
-from ssmtl.streaming.objects import Scorer
+from ssmtl import config, detection
+from ssmtl.core.device import chosen_device
+from ssmtl.learning import model as models
+from ssmtl.media import video as media
+from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.stream import Scorer
 
 UNIT = "frames"
 DEVICES = ("cpu", "cuda")
@@ -26,7 +27,7 @@ SIZE = 64  # of the crops, as in the paper
 
 
 def prepare(folder: Path, scale: float) -> None:
-    synthetic.write_video(folder / "clip.mp4", round(FRAMES[device().type] * scale))
+    synthetic.write_video(folder / "clip.mp4", round(FRAMES[chosen_device().type] * scale))
     detect.write_weights(folder / "tiny.weights", detect.MODELS / "yolov3-tiny.cfg")
     write_model(folder, [str(number) for number in range(80)], SIZE)
 
@@ -50,14 +51,14 @@ def planted(detector: detection.Detector) -> detection.Detector:
 
 
 def scorer(folder: Path) -> Scorer:
-    where = device()
+    device = chosen_device()
     settings = {stage: config.defaults(stage) for stage in ("detect", "cubes", "score", "evaluate")}
     settings["cubes"]["size"] = SIZE
     settings["detect"]["iou"] = 1.0  # none of the ten is suppressed by another
     model, _ = models.load(folder / "model.safetensors", {"distillation_reduction": "mean"})
     options = {k: v for k, v in detect.options("tiny", folder).items() if k != "confidence"}
-    found = detection.load(**options, device=where)
-    return Scorer(planted(found), model.to(where), {}, settings, where)
+    found = detection.load(**options, device=device)
+    return Scorer(planted(found), model.to(device), {}, settings, device)
 
 
 def video_to_scores(folder: Path) -> tuple[int, float]:
@@ -79,7 +80,7 @@ def detection_alone(folder: Path) -> tuple[int, float]:
     ours = scorer(folder)
     pictures = list(synthetic.pictures(32))
     limits = {key: ours.settings["detect"][key] for key in ("confidence", "iou", "max_boxes")}
-    rounds = FRAMES[device().type] // len(pictures) or 1
+    rounds = FRAMES[chosen_device().type] // len(pictures) or 1
 
     def work() -> int:
         for _ in range(rounds):

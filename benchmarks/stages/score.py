@@ -6,9 +6,9 @@ import h5py
 import synthetic
 from measure import Case, best
 
-from ssmtl import model as models
-from ssmtl import scoring
-from ssmtl.device import device
+from ssmtl.core.device import chosen_device
+from ssmtl.learning import model as models
+from ssmtl.scoring import objects
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -18,7 +18,7 @@ MODEL, BATCH = MODELS / "demo-best" / "model.safetensors", 256
 
 
 def prepare(folder: Path, scale: float) -> None:
-    synthetic.write_clip(folder, round(FRAMES[device().type] * scale))
+    synthetic.write_clip(folder, round(FRAMES[chosen_device().type] * scale))
     frames, found, cubes = (folder / f"{name}.h5" for name in ("frames", "found", "cubes"))
     how = ("--weights", MODELS / "demo-detector.pt", "--image-size", 320, "--confidence", 0.4)
     synthetic.run("detect", found, "--frames", frames, *how)
@@ -42,8 +42,8 @@ def stage(folder: Path) -> tuple[int, float]:
 
 def network_alone(folder: Path) -> tuple[int, float]:
     """The model on one batch that is in memory, again and again."""
-    where = device()
-    model = models.load(MODEL, {"distillation_reduction": "mean"})[0].to(where)
+    device = chosen_device()
+    model = models.load(MODEL, {"distillation_reduction": "mean"})[0].to(device)
     with h5py.File(folder / "cubes.h5") as file, h5py.File(folder / "teachers.h5") as teachers:
         crops, count = file["clip"]["cubes"][:BATCH], len(file["clip"]["cubes"])
         targets = {"class_probs": teachers["clip"]["class_probs"][: len(crops)]}
@@ -51,7 +51,7 @@ def network_alone(folder: Path) -> tuple[int, float]:
     def work() -> int:
         done = 0
         while done < count:
-            scoring.score_batch(model, crops, targets, where)
+            objects.score_batch(model, crops, targets, device)
             done += len(crops)
         return done
 

@@ -7,8 +7,8 @@ import synthetic
 import torch
 from measure import Case, best
 
-from ssmtl.device import device
-from ssmtl.teachers import load_resnet, resnet_outputs
+from ssmtl.core.device import chosen_device
+from ssmtl.stages.teachers import load_resnet, resnet_outputs
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -17,7 +17,7 @@ BATCH, SIDE = 32, 224
 
 
 def prepare(folder: Path, scale: float) -> None:
-    count = round(CUBES[device().type] * scale)
+    count = round(CUBES[chosen_device().type] * scale)
     synthetic.write_clip(folder, 24 + count // synthetic.OBJECTS)
     files = ("--frames", folder / "frames.h5", "--detections", folder / "detections.h5")
     limit = ("--train-max", count)
@@ -40,15 +40,15 @@ def stage(folder: Path) -> tuple[int, float]:
 
 def network_alone(folder: Path) -> tuple[int, float]:
     """ResNet-50 on ready crops, in the same batches."""
-    where = device()
-    network = load_resnet("random", 0).to(where).eval()
+    device = chosen_device()
+    network = load_resnet("random", 0).to(device).eval()
     with h5py.File(folder / "cubes.h5") as file:
         count = len(file["clip"]["cubes"])
-        crops = torch.from_numpy(file["clip"]["cubes"][:BATCH, 12]).to(where)
+        crops = torch.from_numpy(file["clip"]["cubes"][:BATCH, 12]).to(device)
 
     def work() -> int:
         for start in range(0, count, BATCH):
-            resnet_outputs(network, crops[: count - start], SIDE, where.type == "cuda")
+            resnet_outputs(network, crops[: count - start], SIDE, device.type == "cuda")
         return count
 
     return best(work)

@@ -15,7 +15,7 @@ import training_input
 from measure import Case, synchronize
 from torch.profiler import ProfilerActivity, profile
 
-from ssmtl.device import device
+from ssmtl.core.device import chosen_device
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -39,7 +39,7 @@ def timed(steps, batch: int) -> tuple[int, float]:
         pass
     synchronize()
     start = time.perf_counter()
-    for _ in islice(steps, STEPS[device().type]):
+    for _ in islice(steps, STEPS[chosen_device().type]):
         synchronize()
         times.append(time.perf_counter() - start)
     steps.close()
@@ -48,14 +48,14 @@ def timed(steps, batch: int) -> tuple[int, float]:
 
 
 def values() -> dict:
-    return training_input.settings("shallow", "narrow", BATCH[device().type])
+    return training_input.settings("shallow", "narrow", BATCH[chosen_device().type])
 
 
 def ours(share: float):
     def run(folder: Path) -> tuple[int, float]:
         with training_input.open_samples(folder, SIZE) as samples:
             trainer = training_input.trainer(samples, values(), share)
-            return timed(training_input.our_steps(trainer), BATCH[device().type])
+            return timed(training_input.our_steps(trainer), BATCH[chosen_device().type])
 
     return run
 
@@ -63,37 +63,37 @@ def ours(share: float):
 def ordinary(layout: torch.memory_format):
     def run(folder: Path) -> tuple[int, float]:
         files = folder / f"cubes{SIZE}.h5", folder / f"teachers{SIZE}.h5"
-        steps = WARM + STEPS[device().type]
+        steps = WARM + STEPS[chosen_device().type]
         with training_input.open_samples(folder, SIZE) as samples:
             trainer = training_input.trainer(samples, values())
             loop = training_input.ordinary_steps(trainer, *files, steps, layout)
-            return timed(loop, BATCH[device().type])
+            return timed(loop, BATCH[chosen_device().type])
 
     return run
 
 
 def convolutions_alone(depth: str, width: str):
     def run(folder: Path) -> tuple[int, float]:
-        where = device()
-        given = training_input.settings(depth, width, BATCH[where.type])
+        device = chosen_device()
+        given = training_input.settings(depth, width, BATCH[device.type])
         with training_input.open_samples(folder, SIZE) as samples:
             trainer = training_input.trainer(samples, given)
             batch = training_input.first_batch(trainer)
             layers = training_input.convolutions(trainer.model, batch)
         kind = torch.bfloat16 if given["precision"] == "bfloat16" else torch.float32
-        seconds = sum(alone(*layer, where, kind) for layer in layers)
+        seconds = sum(alone(*layer, device, kind) for layer in layers)
         return len(batch.cubes), seconds
 
     return run
 
 
-def alone(layer, shape: torch.Size, gradient: bool, where, kind: torch.dtype) -> float:
+def alone(layer, shape: torch.Size, gradient: bool, device, kind: torch.dtype) -> float:
     """Seconds of one convolution forwards and backwards, in the faster of two layouts."""
     channels_last = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
     found = []
     for layout in (channels_last, torch.contiguous_format):
-        own = layer.to(where, kind, memory_format=layout)
-        x = torch.rand(shape, device=where, dtype=kind).to(memory_format=layout)
+        own = layer.to(device, kind, memory_format=layout)
+        x = torch.rand(shape, device=device, dtype=kind).to(memory_format=layout)
         x.requires_grad_(gradient)
         back = torch.rand_like(own(x))
 
@@ -123,11 +123,14 @@ GROUPS = {
 
 def profiled(folder: Path) -> dict:
     """The share of every group of operators in the time of a step of ours."""
-    cuda = device().type == "cuda"
+    cuda = chosen_device().type == "cuda"
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * cuda
     with training_input.open_samples(folder, SIZE) as samples:
         steps = training_input.our_steps(training_input.trainer(samples, values()))
-        for count in (WARM, STEPS[device().type]):  # the first for the profiler to get its memory
+        for count in (
+            WARM,
+            STEPS[chosen_device().type],
+        ):  # the first for the profiler to get its memory
             with profile(activities=kinds) as found:
                 for _ in islice(steps, count):
                     synchronize()

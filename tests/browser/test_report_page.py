@@ -11,7 +11,7 @@ import pytest
 from made_results import SECTIONS, TEST_CLIPS, arguments, write_videos
 from playwright.sync_api import sync_playwright
 
-from ssmtl.reporting import report
+from ssmtl.reporting.pages import report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

@@ -14,8 +14,10 @@ import safetensors.torch
 import torch
 from footage import TEST, write_boxes, write_folder, write_video
 
-from ssmtl import detection, store, training
-from ssmtl.model import Model
+from ssmtl import detection
+from ssmtl.core import store
+from ssmtl.learning import training
+from ssmtl.learning.model import Model
 
 
 def says(line: str, *words: str) -> None:
@@ -376,7 +378,7 @@ def test_out_of_memory_in_scoring(copy, refused, monkeypatch):
 
 
 def test_out_of_memory_in_the_teachers(copy, refused, monkeypatch):
-    monkeypatch.setattr("ssmtl.teachers.resnet_outputs", out_of_memory)
+    monkeypatch.setattr("ssmtl.stages.teachers.resnet_outputs", out_of_memory)
     copy.path("teachers").unlink()
     line = refused(copy.make_teachers, absent=[copy.path("teachers")], within=copy.results)
     says(line, "teachers", "out of GPU memory", "lower teachers.batch")

@@ -25,11 +25,12 @@ from footage import (
     leftovers,
 )
 
-from ssmtl import datasets, store
-from ssmtl.cubes import crop
-from ssmtl.frames import Frames
-from ssmtl.manifest import read_manifest
-from ssmtl.teachers import load_resnet, resnet_outputs
+from ssmtl.core import store
+from ssmtl.datasets.clips import shard_of
+from ssmtl.formats.frames import Frames
+from ssmtl.formats.manifest import read_manifest
+from ssmtl.stages.cubes import crop
+from ssmtl.stages.teachers import load_resnet, resnet_outputs
 
 RADIUS, GAP, SIZE = 3, 4, 16
 TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
@@ -73,7 +74,7 @@ def test_manifest_lists_every_clip_with_its_frames_and_labels(done):
     assert found["train", "film"].fps == 20
     for row in found.values():
         shards = TEST_SHARDS if row.split == "test" else 1
-        assert row.shard == datasets.shard_of(row.clip, shards)
+        assert row.shard == shard_of(row.clip, shards)
 
 
 def test_every_file_says_what_made_it_and_nothing_is_left_over(done):
@@ -95,9 +96,7 @@ def test_clips_lie_in_the_shard_of_their_name_and_a_shard_may_be_empty(done):
         (names,) = clips  # the same in all stages
         held.append(names)
     assert sorted(map(len, held)) == [0, 1, 1]
-    assert all(
-        datasets.shard_of(n, TEST_SHARDS) == s for s, names in enumerate(held) for n in names
-    )
+    assert all(shard_of(n, TEST_SHARDS) == s for s, names in enumerate(held) for n in names)
 
 
 def test_frames_are_the_sources_pictures_none_dropped_or_resampled(done):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from footage import Pipeline, run
 
-from ssmtl import cubes
+from ssmtl.stages import cubes
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector

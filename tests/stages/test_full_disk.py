@@ -12,16 +12,18 @@ import sys
 import pytest
 from footage import leftovers
 
-from ssmtl import store
-from ssmtl.errors import InputError
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
 
 PROGRAM = """
 import contextlib, io, json, logging, resource, sys
 
 sys.dont_write_bytecode = True
 import pandas, safetensors.torch, torch
-import ssmtl.cubes, ssmtl.evaluation, ssmtl.frames, ssmtl.scoring, ssmtl.training
-from ssmtl import cli, tasks
+import ssmtl.stages.cubes, ssmtl.evaluation.evaluate, ssmtl.stages.frames
+import ssmtl.scoring.stage, ssmtl.learning.training
+from ssmtl import cli
+from ssmtl.learning import tasks
 
 torch.set_num_threads(1)
 logging.disable()

@@ -8,7 +8,7 @@ import pytest
 from footage import run
 from PIL import Image
 
-from ssmtl import store
+from ssmtl.core import store
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_equal_pictures_give_equal_bytes_and_others_another_digest(folder, tmp_p
 
 
 def test_a_class_in_several_blocks_keeps_its_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("ssmtl.images.WRITE", 7)
+    monkeypatch.setattr("ssmtl.stages.images.WRITE", 7)
     folder = tmp_path / "set" / "train" / "shades"
     folder.mkdir(parents=True)
     for shade in range(20):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 from footage import run
 
-from ssmtl.data import Samples
+from ssmtl.learning.samples import Samples
 
 
 def test_scores_of_jpeg_cubes(done, tmp_path):

@@ -61,7 +61,7 @@ rule probe:
 
 def test_a_job_of_a_cluster_keeps_its_gpus_on_a_node_that_has_some(project):
     project.path("Probe").write_text(PROBE)
-    module = project.path("workflow/ssmtl/machine.py")
+    module = project.path("workflow/ssmtl/core/machine.py")
     module.write_text(module.read_text() + "\n\ndef has_gpu() -> bool:\n    return True\n")
     # As Snakemake is called within a job.
     remote = ("--mode", "remote", "--set-resources", "probe:gpu=4")

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from toy import NEW, insert_statement, write_clip
 
-from ssmtl.machine import has_gpu
+from ssmtl.core.machine import has_gpu
 
 SHARDS = ("train/0", "test/0", "test/1")
 DATA = ("clips", "frames", "detect", "cubes", "teachers")
@@ -37,7 +37,7 @@ def test_smoothing_changed(project):
 
 
 def test_docstring_changed(project):
-    module = project.path("workflow/ssmtl/cubes.py")
+    module = project.path("workflow/ssmtl/stages/cubes.py")
     text = module.read_text()
     module.write_text(text.replace('"""Stage `cubes`:', '"""# The stage `cubes`:', 1) + "\n# end\n")
     assert module.read_text().count("# The stage") == 1
@@ -45,17 +45,17 @@ def test_docstring_changed(project):
 
 
 def test_code_changed(project):
-    insert_statement(project.path("workflow/ssmtl/cubes.py"), "crop")
+    insert_statement(project.path("workflow/ssmtl/stages/cubes.py"), "crop")
     assert project.planned() == jobs("cubes", "teachers", *MODEL, "score", *END)
 
 
 def test_how_a_task_scores_changed(project):
-    insert_statement(project.path("workflow/ssmtl/tasks/middle_box.py"), "score")
+    insert_statement(project.path("workflow/ssmtl/learning/tasks/middle_box.py"), "score")
     assert project.planned() == jobs("calibrate", "score", *END)
 
 
 def test_how_a_task_learns_changed(project):
-    insert_statement(project.path("workflow/ssmtl/tasks/middle_box.py"), "loss")
+    insert_statement(project.path("workflow/ssmtl/learning/tasks/middle_box.py"), "loss")
     assert project.planned() == jobs(*MODEL, "score", *END)
 
 

@@ -45,7 +45,7 @@ def test_training_by_two_processes(finished, project):
 
 def test_scoring_straight_from_the_frames(project):
     before, metrics = project.metrics(), f"{RUN}/metrics.json"
-    project.change(True, "datasets", "toy", "direct")
+    project.change(True, "datasets", "toy", "from_frames")
     for name in ("cubes", "teachers"):
         for shard in range(2):
             project.path(f"results/toy/data/test/{shard}/{name}.h5").unlink()

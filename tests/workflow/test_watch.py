@@ -14,8 +14,10 @@ import torch
 from streams import served, write_lossless
 from toy import FRAMES, HEIGHT, ROOT, TEST, WIDTH, Project
 
-from ssmtl import cli, coding, media
-from ssmtl.anomaly_map import smooth
+from ssmtl import cli
+from ssmtl.evaluation.anomaly_map import smooth
+from ssmtl.media import codec
+from ssmtl.media.images import image_files
 
 WATCHER = "results/toy/watcher/tiny/seed0"
 RUN = "results/toy/models/tiny/seed0"
@@ -45,8 +47,8 @@ def watch(built, tmp_path):
 
 
 def pictures(project: Project, clip: str) -> list[np.ndarray]:
-    files = media.image_files(project.path("data/toy/test") / clip)
-    return [coding.decode_image(file.read_bytes(), str(file)) for file in files]
+    files = image_files(project.path("data/toy/test") / clip)
+    return [codec.decode_image(file.read_bytes(), str(file)) for file in files]
 
 
 def batch_objects(project: Project, clip: str) -> pd.DataFrame:
@@ -203,8 +205,8 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
     normal = tmp_path / "normal"
     normal.mkdir()
     for clip in "abc":
-        files = media.image_files(finished.path("data/toy/train") / clip)
-        images = [coding.decode_image(file.read_bytes(), str(file)) for file in files]
+        files = image_files(finished.path("data/toy/train") / clip)
+        images = [codec.decode_image(file.read_bytes(), str(file)) for file in files]
         write_lossless(normal / f"{clip}.mkv", images)
     small = "cubes: {size: 16, radius: 2, max_gap: 3, train_stride: 1}\n"
     small += "teachers: {resnet_size: 32}\ntrain: {cubes_seen: 64, batch: 8, validations: 2}\n"

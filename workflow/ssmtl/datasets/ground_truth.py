@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ssmtl.coding import decode_image
-from ssmtl.datasets import Clip, files_of
+from ssmtl.core.errors import InputError
+from ssmtl.core.store import digest
+from ssmtl.datasets.clips import Clip, files_of
 from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded
-from ssmtl.errors import InputError
-from ssmtl.media import frame_number, image_files
-from ssmtl.store import digest
+from ssmtl.media.codec import decode_image
+from ssmtl.media.images import frame_number, image_files
 
 
 @dataclass(frozen=True)

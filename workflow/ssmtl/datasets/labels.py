@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssmtl.coding import decode_image
-from ssmtl.datasets import Clip, clip_number
-from ssmtl.errors import InputError
-from ssmtl.media import image_files
+from ssmtl.core.errors import InputError
+from ssmtl.datasets.clips import Clip, clip_number
+from ssmtl.media.codec import decode_image
+from ssmtl.media.images import image_files
 
 Interval = tuple[int, int, str]
 

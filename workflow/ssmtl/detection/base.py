@@ -23,8 +23,8 @@ import torch
 from torch.nn import functional
 from torchvision.ops import batched_nms
 
-from ssmtl.errors import InputError
-from ssmtl.machine import cores
+from ssmtl.core.errors import InputError
+from ssmtl.core.machine import cores
 
 log = logging.getLogger(__name__)
 

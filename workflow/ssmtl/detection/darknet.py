@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ssmtl.core.errors import InputError
 from ssmtl.detection.base import Detector, read_names
-from ssmtl.errors import InputError
 
 Section = tuple[str, dict[str, str]]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ssmtl.core.errors import InputError
 from ssmtl.detection.base import Boxes
-from ssmtl.errors import InputError
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 REQUIRED = ["clip", "frame", *CORNERS, "confidence"]

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import torch
 
+from ssmtl.core.errors import InputError
+from ssmtl.core.machine import cores
 from ssmtl.detection.base import Detector, read_names
-from ssmtl.errors import InputError
-from ssmtl.machine import cores
 
 # Read once, when Ultralytics is imported: nothing is installed, looked up or reported online, the
 # user's settings file is neither read nor written, and weights are unpickled from a list of known

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmtl import coding
-from ssmtl.errors import InputError
-from ssmtl.frames import Frames
-from ssmtl.reporting import figures, pictures, plots
-from ssmtl.reporting.events import Stages, normal_shares
+from ssmtl.core.errors import InputError
+from ssmtl.formats.frames import Frames
+from ssmtl.media import codec
+from ssmtl.reporting import interactive as figures
+from ssmtl.reporting import pictures, plots
+from ssmtl.reporting.event_details import Stages, normal_shares
 from ssmtl.reporting.runs import Run
 
 WIDTH, QUALITY = 320, 70  # of the small frames: at most so many pixels, and their JPEG quality
@@ -26,7 +27,7 @@ def thinning(encoded: int, frames: int) -> int:
 
 
 def small(picture: np.ndarray) -> bytes:
-    return coding.encode_jpeg(pictures.narrowed(picture, WIDTH)[0], QUALITY)
+    return codec.encode_jpeg(pictures.narrowed(picture, WIDTH)[0], QUALITY)
 
 
 def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:
@@ -56,21 +57,21 @@ def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:
 
 
 def boxes_by_clip(run: Run) -> dict[str, dict]:
-    """Per clip its objects as columns: frame, box (x1, y1, x2, y2 in turn), score, loudest.
+    """Per clip its objects as columns: frame, box (x1, y1, x2, y2 in turn), score, dominant_task.
 
-    loudest: the number among the run's tasks whose score is rarest on normal objects, -1 unknown.
+    dominant_task: the number among the run's tasks whose score is rarest on normal objects, -1 unknown.
     """
     objects = run.objects
     shares = normal_shares(run, objects)
     known = len(objects) and len(shares.columns)
-    loudest = shares.to_numpy().argmax(axis=1) if known else np.full(len(objects), -1)
+    dominant_task = shares.to_numpy().argmax(axis=1) if known else np.full(len(objects), -1)
     columns = {}
-    for clip, part in objects.assign(loudest=loudest).groupby("clip"):
+    for clip, part in objects.assign(dominant_task=dominant_task).groupby("clip"):
         columns[clip] = {
             "frame": part["frame"].tolist(),
             "box": part[["x1", "y1", "x2", "y2"]].round().astype(int).to_numpy().ravel().tolist(),
             "score": part["combined"].astype(float).round(3).tolist(),
-            "loudest": part["loudest"].tolist(),
+            "dominant_task": part["dominant_task"].tolist(),
         }
     return columns
 
@@ -116,7 +117,7 @@ def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list
         task: float(max(highest[task], highest[f"{task}_smoothed"])) or 1.0 for task in run.tasks
     }
     boxes = boxes_by_clip(run)
-    none = {"frame": [], "box": [], "score": [], "loudest": []}
+    none = {"frame": [], "box": [], "score": [], "dominant_task": []}
     shown = []
     for clip, frames in run.clips.items():
         shown.append(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ssmtl import store
-from ssmtl.progress import benchmark_rows
+from ssmtl.core import store
+from ssmtl.core.progress import benchmark_rows
 from ssmtl.reporting.runs import Run, rows_in
 
 ROWS = {  # the data set that has one row per object, in each kind of file

@@ -6,34 +6,10 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ssmtl.errors import InputError
 from ssmtl.reporting import plots
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: missing or damaged ({type(error).__name__}); run its stage again")
-
-
-def read_json(path: Path) -> dict:
-    """The object in a JSON file; InputError where it is missing or broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-
-
-def read_csv(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
-    """A CSV file: the columns in `text` as str, all others as numbers, empty cells as NaN."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        numbers = [name for name in table.columns if name not in text]
-        return table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
 
 
 def known(values: Iterable[float | None]) -> list[float]:
@@ -124,7 +100,7 @@ def notes_of(config: dict) -> list[str]:
 def environment() -> Environment:
     """The Jinja environment of the page, with autoescape."""
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,7 +5,7 @@ import base64
 import cv2
 import numpy as np
 
-from ssmtl import coding
+from ssmtl.media import codec
 
 ALARM = (229, 72, 77)
 
@@ -49,8 +49,8 @@ def image(data: bytes, kind: str, picture: np.ndarray) -> dict:
 
 
 def jpeg(picture: np.ndarray, quality: int = 85) -> dict:
-    return image(coding.encode_jpeg(picture, quality), "jpeg", picture)
+    return image(codec.encode_jpeg(picture, quality), "jpeg", picture)
 
 
 def png(picture: np.ndarray) -> dict:
-    return image(coding.encode_png(picture), "png", picture)
+    return image(codec.encode_png(picture), "png", picture)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
-from ssmtl import store
+from ssmtl.core import store
 
 INK = "#1f2328"  # text, axes and the combined score; inline figures take the page's text colour
 TRUTH = "#e5484d"

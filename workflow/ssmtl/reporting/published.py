@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ssmtl.errors import InputError
+from ssmtl.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ssmtl import store
-from ssmtl.reporting.page import known, mean, read_csv, read_json, spread, verdict
+from ssmtl.core import store
+from ssmtl.formats.tables import read_csv, read_json
+from ssmtl.reporting.page import known, mean, spread, verdict
 
 BORDERS = ("zero", "replicate")
 METRICS = {"micro": "micro", "macro_padded": "macro, padded", "macro_strict": "macro, strict"}

@@ -1,0 +1,409 @@
+"""The configuration: complete in the schema, merged in order, and the same on the command line."""
+
+import copy
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ssmtl import cli, config
+from ssmtl.core.errors import InputError
+
+SHIPPED = Path(__file__).parents[2] / "config.yaml"
+
+
+@pytest.fixture
+def shipped():
+    return yaml.safe_load(SHIPPED.read_text())
+
+
+@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity", "images", "watch"])
+def test_every_key_of_a_stage_is_described_and_has_a_default_that_fits(stage):
+    for name, key in config.keys(stage).items():
+        assert key["description"].strip().endswith("."), f"{stage}.{name}"
+        assert "default" in key and key.keys() & {"type", "enum", "$ref"}, f"{stage}.{name}"
+    assert config.schema()["$defs"][stage]["additionalProperties"] is False
+    config.check({"datasets": {}, "run": {"datasets": []}, stage: config.defaults(stage)})
+
+
+def test_every_other_key_is_described_too():
+    schema = config.schema()
+    for name, key in schema["properties"].items():
+        assert "description" in key or key == {"$ref": f"#/$defs/{name}"}
+    sets = (schema["$defs"]["dataset"], schema["$defs"]["image_dataset"])
+    for part in (*sets, schema["properties"]["run"]):
+        for name, key in part["properties"].items():
+            assert "$ref" in key or key["description"], name
+    assert set(config.STAGES) < set(schema["properties"])
+
+
+def test_defaults_are_copies():
+    config.defaults("train")["tasks"].append("spoiled")
+    assert "spoiled" not in config.defaults("train")["tasks"]
+    assert config.defaults("train")["batch"] == 256
+
+
+def test_later_layers_win_in_the_documented_order():
+    tree = {
+        "train": {"batch": 1, "epochs": 1, "learning_rate": 1},
+        "models": {"m": {"train": {"batch": 2, "epochs": 2}}, "n": {}},
+        "datasets": {
+            "d": {"reader": "ucsd", "train": {"batch": 3}, "cubes": {"size": 32}},
+            "e": {"reader": "ucsd"},
+        },
+    }
+
+    def found(*where):
+        values = config.settings(tree, "train", *where)
+        return [values[key] for key in ("batch", "epochs", "learning_rate", "schedule")]
+
+    assert found("d", "m") == [3, 2, 1, "constant"]
+    assert found("e", "m") == [2, 2, 1, "constant"]
+    assert found("d", "n") == found("d") == [3, 1, 1, "constant"]
+    assert found() == [1, 1, 1, "constant"]
+    assert config.settings(tree, "cubes", "d")["size"] == 32
+    assert config.settings(tree, "cubes", "e")["size"] == 64
+    assert config.settings({"datasets": {}}, "cubes") == config.defaults("cubes")
+
+
+def test_data_set_and_run_defaults():
+    tree = {"datasets": {"mine": {"reader": "videos", "shards": {"train": 4}}}}
+    data = config.dataset(tree, "mine")
+    assert data["path"] == "data/mine" and data["shards"] == {"train": 4, "test": 1}
+    assert data["exclude"] == [] and data["allow_partial"] is False and data["models"] == ["paper"]
+    assert "published" not in data
+    assert config.dataset({"datasets": {"a": {"reader": "x", "path": "p"}}}, "a")["path"] == "p"
+    assert config.run({}) == {"datasets": ["demo"], "compared": [], "seeds": [0]}
+    assert config.run({"run": {"seeds": [1, 2]}}) == config.run({}) | {"seeds": [1, 2]}
+    with pytest.raises(InputError, match="no data set 'yours'; there are mine"):
+        config.dataset(tree, "yours")
+
+
+IMAGES = {
+    "images": {"size": 48},
+    "models": {"a": {"train": {"batch": 2, "epochs": 2}}, "b": {}},
+    "datasets": {},
+    "image_datasets": {
+        "mine": {
+            "reader": "digits",
+            "models": ["a", "b"],
+            "images": {"size": 24},
+            "train": {"batch": 3},
+            "score": {"batch": 4},
+            "others": ["yours"],
+        },
+        "yours": {"reader": "image_folder", "path": "p", "models": ["b"]},
+    },
+}
+
+
+def test_image_data_sets_have_defaults_and_the_same_layers():
+    data = config.image_dataset(IMAGES, "yours")
+    assert data["path"] == "p" and data["seeds"] == [0] and data["classes"] == []
+    assert data["options"] == {} and data["others"] == [] and data["notes"] == []
+    assert config.image_dataset(IMAGES, "mine")["path"] == "data/mine"
+    plain = {"image_datasets": {"x": {"reader": "digits"}}}
+    assert config.image_dataset(plain, "x")["models"] == ["fine_grained", "shape", "rotation"]
+    assert config.settings(IMAGES, "images", "mine") == {"size": 24}
+    assert config.settings(IMAGES, "images", "yours") == {"size": 48}
+    assert config.settings(plain | {"datasets": {}}, "images", "x") == {"size": 32}
+    train = config.settings(IMAGES, "train", "mine", "a")
+    assert (train["batch"], train["epochs"]) == (3, 2)
+    assert config.settings(IMAGES, "score", "mine", "a")["batch"] == 4
+    with pytest.raises(InputError, match="no image data set 'his'; there are mine, yours"):
+        config.image_dataset(IMAGES, "his")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": ["a", "huge"]}, "mine.models names 'huge', which is not under models (a, b)"),
+        ({"others": ["his"]}, "mine.others names 'his', which is not under image_datasets (mine, "),
+        ({"others": ["mine"]}, "mine.others names itself"),
+        ({"cubes": {"size": 8}}, "unknown key 'cubes' at image_datasets.mine"),
+        ({"images": {"size": 4}}, "image_datasets.mine.images.size: 4 is less than the minimum"),
+        ({"seeds": []}, "image_datasets.mine.seeds"),
+    ],
+)
+def test_mistakes_in_image_data_sets_are_named_in_one_line(change, message):
+    config.check(IMAGES | {"run": {"datasets": []}})
+    tree = copy.deepcopy(IMAGES)
+    tree["image_datasets"]["mine"] |= change
+    with pytest.raises(InputError) as error:
+        config.check(tree | {"run": {"datasets": []}})
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_image_data_set_may_not_have_the_name_of_another():
+    tree = IMAGES | {"datasets": {"mine": {"reader": "videos"}}, "models": {"paper": {}, "a": {}}}
+    with pytest.raises(InputError, match="mine has the name of one of datasets; rename one"):
+        config.check(tree | {"run": {"datasets": []}})
+
+
+def parsed(stage: str, text: str) -> dict:
+    """A stage's settings as the command line understands them."""
+    command = "score" if stage == "score" else stage
+    required = {
+        "frames": "out --manifest m --split test",
+        "detect": "out --frames f",
+        "cubes": "out --frames f --detections d --split test",
+        "teachers": "out --frames f --detections d --cubes c --split test",
+        "train": "out --cubes c --teachers t",
+        "score": "out --model m --cubes c --teachers t",
+        "evaluate": "out table --manifest m --scores s --dataset d",
+        "sensitivity": "out --manifest m --scores s --calibration c --configured {}",
+        "images": "out --reader r --split test",
+        "watch": "source --model m",
+    }[stage]
+    words = [command, *required.split(), *shlex.split(text)]
+    return cli.settings_of(cli.commands().parse_args(words), stage)
+
+
+@pytest.mark.parametrize("stage", [*config.STAGES, "sensitivity", "images", "watch"])
+def test_defaults_on_the_command_line(stage):
+    plain, spelt_out = parsed(stage, ""), parsed(stage, config.flags(config.defaults(stage)))
+    assert plain == config.defaults(stage)
+    # To the type of every value: finished clips are recognised by the settings' text.
+    assert repr(sorted(plain.items())) == repr(sorted(spelt_out.items()))
+
+
+@pytest.mark.parametrize("stage", config.STAGES)
+def test_shipped_settings_survive_the_command_line(stage, shipped):
+    config.check(shipped)
+    for name, data in shipped["datasets"].items():
+        for model in data.get("models", ["paper"]):
+            values = config.settings(shipped, stage, name, model)
+            assert parsed(stage, config.flags(values)) == values
+
+
+@pytest.mark.parametrize("stage", ["images", "train", "score"])
+def test_shipped_settings_of_pictures_survive_the_command_line(stage, shipped):
+    for name in shipped["image_datasets"]:
+        for model in config.image_dataset(shipped, name)["models"]:
+            values = config.settings(shipped, stage, name, model)
+            assert parsed(stage, config.flags(values)) == values
+
+
+def test_awkward_values_survive_the_command_line():
+    values = config.defaults("detect") | {
+        "weights": "my weights/it's $HOME.pt",
+        "names": "",
+        "confidence": 1e-7,
+        "iou": 1.0,
+    }
+    assert parsed("detect", config.flags(values)) == values
+    values = config.defaults("train") | {"tasks": ["middle_box"], "learning_rate": 3e-05}
+    assert parsed("train", config.flags(values)) == values
+
+
+def test_flags_do_not_depend_on_the_order_of_keys():
+    assert config.flags({"b_c": 1, "a": ["x", "y"]}) == "--a x,y --b-c 1"
+    assert config.flags({"a": ["x", "y"], "b_c": 1}) == "--a x,y --b-c 1"
+
+
+MISTAKES = [
+    (["cubes", "sise"], 64, "unknown key 'sise' at cubes; did you mean 'size'?"),
+    (["datasets", "ped2", "detct"], {}, "'detct' at datasets.ped2; did you mean 'detect'?"),
+    (["datasets", "ped2", "cubes", "radios"], 3, "at datasets.ped2.cubes; did you mean 'radius'"),
+    (["gpus"], 1, "unknown key 'gpus' at top level; known are run, seed, frames, detect"),
+    (["train", "batch"], "large", "train.batch: 'large' is not of type 'integer'"),
+    (["train", "batch"], 1, "train.batch: 1 is less than the minimum of 2"),
+    (["frames", "quality"], 101, "frames.quality: 101 is greater than the maximum of 100"),
+    (["evaluate", "border"], "mirror", "evaluate.border: 'mirror' is not one of"),
+    (["datasets", "bad name"], {"reader": "ucsd"}, "'bad name' does not match"),
+    (["datasets", "ped2", "reader"], None, "datasets.ped2.reader: None is not of type 'string'"),
+    (["datasets", "ped2", "models"], ["paper", "huge"], "datasets.ped2.models names 'huge'"),
+    (["run", "datasets"], ["ped3"], "run.datasets names 'ped3', which is not under datasets"),
+    (["evaluate", "filter_size"], 8, "evaluate.filter_size must be odd"),
+    (["models", "cpu", "evaluate", "filter_size"], 4, "evaluate.filter_size must be odd"),
+    (["datasets", "ped2", "evaluate"], {"filter_size": 2}, "evaluate.filter_size must be odd"),
+    (["train", "tasks"], [], "train.tasks"),
+    (["models", "cpu", "cubes"], {"size": 3}, "unknown key 'cubes' at models.cpu"),
+    (["ablation", "model"], "huge", "ablation.model names 'huge', which is not under models"),
+    (["ablation", "variants"], {"full": {}}, "ablation.variants.full: that name is taken"),
+    (["ablation", "variants"], {"x": {"evaluate": {"filter_size": 4}}}, "variants.x.evaluate.fil"),
+    (["ablation", "variants"], {"x": {"train": {"flp": True}}}, "unknown key 'flp' at ablation.va"),
+    (["sensitivity", "filter_size"], [3, 4], "sensitivity.filter_size: 4 must be odd"),
+    (["datasets", "ped2", "sensitivity"], {"sigma": ["a"]}, "'a' is not of type 'number'"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "message"), MISTAKES)
+def test_mistakes_are_named_in_one_line(shipped, place, value, message):
+    tree = copy.deepcopy(shipped)
+    *parents, last = place
+    node = tree
+    for key in parents:
+        node = node.setdefault(key, {})
+    node[last] = value
+    with pytest.raises(InputError) as error:
+        config.check(tree)
+    assert str(error.value).startswith("config: ") and message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_even_filter_is_found_without_any_model():
+    tree = {"datasets": {"demo": {"reader": "demo", "evaluate": {"filter_size": 8}}}}
+    with pytest.raises(InputError, match="must be odd"):
+        config.check(tree)
+
+
+def test_a_data_set_needs_a_reader():
+    with pytest.raises(InputError, match=r"datasets\.mine: 'reader' is a required property"):
+        config.check({"datasets": {"mine": {}}})
+    with pytest.raises(InputError, match="'datasets' is a required property"):
+        config.check({})
+
+
+def test_unknown_options_end_with_status_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["frames", "out.h5", "--manifest", "m", "--split", "test", "--qualty", "9"])
+    assert stop.value.code == 2
+    assert "--qualty" in capsys.readouterr().err
+
+
+def test_help_holds_every_key_with_its_description(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for name, key in config.keys("train").items():
+        assert f"--{name.replace('_', '-')}" in said
+        assert " ".join(key["description"].split()) in said.replace("- ", "-")
+
+
+def test_one_seed_for_the_command_line_reaches_models_and_scenes():
+    shipped = {
+        "seed": 7,
+        "run": {"datasets": ["a"]},
+        "datasets": {
+            "a": {"reader": "demo", "options": {"seed": 0, "test_clips": 2}},
+            "b": {"reader": "videos"},
+        },
+        "image_datasets": {"c": {"reader": "digits", "seeds": [0, 1, 2]}},
+    }
+    found = config.seeded(shipped)
+    assert found["run"] == {"datasets": ["a"], "seeds": [7]}
+    assert found["datasets"]["a"]["options"] == {"seed": 7, "test_clips": 2}
+    assert found["datasets"]["b"] == {"reader": "videos"}
+    assert found["image_datasets"]["c"]["seeds"] == [7]
+    assert "seed" not in found
+    assert shipped["datasets"]["a"]["options"]["seed"] == 0
+
+
+# ---------------------------------------------------------------- variants of a model
+
+TREE = {
+    "train": {"cubes_seen": 100, "tasks": ["arrow_of_time", "middle_box", "distillation"]},
+    "models": {"m": {"train": {"width": "wide"}, "score": {"fusion": "ecdf"}}, "n": {}},
+    "datasets": {
+        "d": {"reader": "ucsd", "models": ["m"], "train": {"depth": "deep", "batch": 8}},
+        "e": {"reader": "ucsd", "models": ["n"], "ablation": {"groups": ["encoders"]}},
+    },
+    "ablation": {
+        "variants": {
+            "mean_fusion": {"score": {"fusion": "mean"}},
+            "plain": {"train": {"batch": 8}},
+            "raw": {"evaluate": {"sigma": 0}},
+            "short": {"train": {"cubes_seen": 10}},
+        }
+    },
+}
+
+
+def with_reduced(values: dict) -> dict:
+    tree = copy.deepcopy(TREE)
+    tree["ablation"]["train"] = values
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    [
+        ("full", {}),
+        ("only_middle_box", {"tasks": ["middle_box"]}),
+        ("without_middle_box", {"tasks": ["arrow_of_time", "distillation"]}),
+        ("shallow_narrow", {"depth": "shallow", "width": "narrow"}),
+        ("short", {"cubes_seen": 10}),
+    ],
+)
+def test_a_variant_changes_its_own_settings_last(variant, changes):
+    base = config.settings(TREE, "train", "d", "m")
+    assert base["width"] == "wide" and base["depth"] == "deep" and base["batch"] == 8
+    assert config.settings(TREE, "train", "d", f"m.{variant}") == base | changes
+    reduced = with_reduced({"cubes_seen": 50})
+    expected = base | {"cubes_seen": 50} | changes
+    assert config.settings(reduced, "train", "d", f"m.{variant}") == expected
+    assert config.settings(reduced, "train", "d", "m") == base
+    assert config.settings(reduced, "cubes", "d", f"m.{variant}") == config.defaults("cubes")
+
+
+def test_rows_of_an_ablation():
+    rows = config.ablation(TREE, "d")
+    assert [(row["variant"], row["group"]) for row in rows] == [
+        ("full", "full"),
+        ("only_arrow_of_time", "only"),
+        ("only_middle_box", "only"),
+        ("only_distillation", "only"),
+        ("without_arrow_of_time", "without"),
+        ("without_middle_box", "without"),
+        ("without_distillation", "without"),
+        ("shallow_narrow", "encoders"),
+        ("shallow_wide", "encoders"),
+        ("deep_narrow", "encoders"),
+        ("deep_wide", "encoders"),
+        ("mean_fusion", "options"),
+        ("plain", "options"),
+        ("raw", "options"),
+        ("short", "options"),
+    ]
+    models = {row["variant"]: row["model"] for row in rows}
+    # What equals the full set is the full set, and it is the model itself.
+    assert models.pop("full") == models.pop("deep_wide") == models.pop("plain") == "m"
+    assert all(model == f"m.{variant}" for variant, model in models.items())
+    assert [row["variant"] for row in config.ablation(TREE, "e")][:2] == ["full", "shallow_narrow"]
+    assert len(config.ablation(TREE, "e")) == 5
+
+
+def test_a_reduced_ablation_has_a_full_set_of_its_own():
+    reduced = with_reduced({"cubes_seen": 10})
+    models = {row["variant"]: row["model"] for row in config.ablation(reduced, "d")}
+    assert models["full"] == models["deep_wide"] == models["short"] == "m.full"
+    assert config.ablation_plan(reduced, "d")["reduced"] == {"cubes_seen": [100, 10]}
+    assert config.ablation_plan(TREE, "d")["reduced"] == {}
+
+
+@pytest.mark.parametrize(
+    ("variant", "train", "score"),
+    [
+        ("mean_fusion", "m", "m.mean_fusion"),
+        ("raw", "m", "m"),
+        ("full", "m", "m"),
+        ("short", "m.short", "m.short"),
+    ],
+)
+def test_what_settings_share_is_made_once(variant, train, score):
+    name = f"m.{variant}"
+    assert config.shared(TREE, "train", "d", name) == train
+    assert config.shared(TREE, "score", "d", name) == score
+    reduced = with_reduced({"batch": 4})
+    assert config.shared(reduced, "train", "d", name) == ("m.full" if train == "m" else train)
+    assert config.shared(TREE, "evaluate", "d", "m") == "m"
+
+
+def test_a_model_with_one_task_leaves_none_out():
+    tree = copy.deepcopy(TREE)
+    tree["train"]["tasks"] = ["middle_box"]
+    rows = {row["variant"]: row["model"] for row in config.ablation(tree, "d")}
+    assert "without_middle_box" not in rows
+    assert rows["only_middle_box"] == "m"
+
+
+def test_an_unknown_variant_is_named():
+    with pytest.raises(InputError, match="model 'm' has no variant 'only_jigsaw' on d; there are"):
+        config.settings(TREE, "train", "d", "m.only_jigsaw")
+
+
+def test_numbers_of_a_list_survive_the_command_line():
+    values = config.defaults("sensitivity") | {"sigma": [0, 2.5, 21], "border": ["zero"]}
+    assert parsed("sensitivity", config.flags(values)) == values

@@ -1,0 +1,97 @@
+"""Taking a released model: what is refused, and in which words."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.learning import model as models
+from ssmtl.learning import released as release
+from ssmtl.scoring import calibration
+
+SPEC = {
+    "tasks": ["arrow_of_time", "middle_box"],
+    "encoder": "cnn3d",
+    "depth": "shallow",
+    "width": "narrow",
+    "size": 16,
+    "radius": 2,
+    "max_gap": 2,
+    "classes": ["a", "b"],
+    "settings": {"distillation_weight": 0.5},
+}
+SETTINGS = {"distillation_reduction": "mean"}
+OBJECTS = {"cubes": {"size": 16}, "teachers": {"context": 1.5}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A released model of seed 3."""
+    folder = tmp_path / "released"
+    folder.mkdir()
+    card = {"spec": SPEC, "seed": 3, "train": {"objects": 5, "clips": 2}}
+    models.save(folder, models.build(SPEC), card)
+    about = json.dumps(OBJECTS)
+    with store.create(folder / "calibration.h5", "calibration", SETTINGS, objects=about) as file:
+        for task in SPEC["tasks"]:
+            file[task] = np.linspace(0, 1, 11)
+    (folder / "history.csv").write_text("step,split\n")
+    return folder
+
+
+def test_taking_copies_every_file(folder, tmp_path):
+    release.use_released(tmp_path / "run", released=folder, seed=3)
+    for name in release.FILES:
+        assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
+    assert release.released_seed(folder) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.safetensors", "does not fit model.json beside it"),
+        ("model.json", "not the card of an ssmtl model"),
+        ("calibration.h5", "calibration.h5"),
+    ],
+)
+def test_a_damaged_one_is_refused(folder, tmp_path, name, words):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=words):
+        release.use_released(tmp_path / "run", released=folder, seed=3)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_incomplete_one_is_refused(folder, tmp_path):
+    (folder / "calibration.h5").unlink()
+    with pytest.raises(InputError, match=r"it has no calibration\.h5"):
+        release.use_released(tmp_path / "run", released=folder, seed=3)
+
+
+def test_another_seed_is_refused(folder, tmp_path):
+    with pytest.raises(InputError, match="trained with seed 3, not 7"):
+        release.use_released(tmp_path / "run", released=folder, seed=7)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"seed": null}'])
+def test_a_card_without_a_seed_is_one_line(folder, text):
+    (folder / "model.json").write_text(text)
+    with pytest.raises(InputError, match="not the card of a released model"):
+        release.released_seed(folder)
+
+
+def test_a_calibration_is_of_one_kind_of_score(folder):
+    path, tasks = folder / "calibration.h5", SPEC["tasks"]
+    assert set(calibration.read_calibration(path, SETTINGS, tasks)) == set(tasks)
+    with pytest.raises(InputError, match=r"made with score\.distillation_reduction mean"):
+        calibration.read_calibration(path, {"distillation_reduction": "sum"}, tasks)
+    with pytest.raises(InputError, match="of the tasks arrow_of_time, middle_box, the scores"):
+        calibration.read_calibration(path, SETTINGS, ["middle_box"])
+
+
+def test_a_calibration_is_of_one_kind_of_object(folder):
+    calibration.check_objects(folder / "calibration.h5", OBJECTS)
+    with pytest.raises(InputError, match=r"made with teachers\.context 1\.5, these objects with 2"):
+        calibration.check_objects(folder / "calibration.h5", OBJECTS | {"teachers": {"context": 2}})

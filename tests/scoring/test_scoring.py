@@ -1,0 +1,79 @@
+"""Fusion of task scores, calibration and the box-speed baseline."""
+
+import numpy as np
+import pytest
+
+from ssmtl.scoring import fusion
+from ssmtl.scoring import stage as scoring
+
+LEVELS = fusion.QUANTILES
+
+
+def test_mean_is_the_plain_mean():
+    found = fusion.combine({"a": np.array([0.2, 1.0]), "b": np.array([0.4, 0.0])}, "mean")
+    np.testing.assert_allclose(found, [0.3, 0.5], atol=1e-7)
+
+
+def test_calibration_is_the_share_of_normal_objects_below():
+    rng = np.random.default_rng(0)
+    normal = rng.beta(1, 20, 5000)
+    quantiles = np.quantile(normal, np.linspace(0, 1, LEVELS))
+    values = rng.uniform(0, normal.max(), 200)
+    share = (normal[None] < values[:, None]).mean(1)
+    np.testing.assert_allclose(fusion.calibrated(values, quantiles), share, atol=2e-3)
+
+
+def test_beyond_the_normal_scores_the_order_is_kept():
+    quantiles = np.linspace(0.1, 0.3, LEVELS)
+    found = fusion.calibrated(np.array([0.0, 0.3, 0.4, 0.9, 1.0]), quantiles)
+    assert found[0] == 0
+    assert (np.diff(found) > 0).all()
+    assert found[-1] == 1
+
+
+def test_constant_calibration_scores_do_not_divide_by_zero():
+    found = fusion.calibrated(np.array([0.0, 1.0]), np.ones(LEVELS))
+    assert np.isfinite(found).all()
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+@pytest.mark.parametrize("rule", ["ecdf", "fisher"])
+def test_fusion_is_monotone_in_every_task_and_in_range(rule):
+    rng = np.random.default_rng(1)
+    names = ["a", "b", "c"]
+    calibration = {n: np.sort(rng.random(LEVELS)) ** 3 for n in names}
+    scores = {n: rng.random(300) for n in names}
+    before = fusion.combine(scores, rule, calibration)
+    assert before.min() >= 0 and before.max() <= 1
+    for name in names:
+        more = scores | {name: np.minimum(scores[name] + 0.1, 1)}
+        assert (fusion.combine(more, rule, calibration) >= before).all()
+
+
+def test_fisher_is_the_mean_log_tail_probability():
+    quantiles = np.linspace(0, 1, LEVELS)
+    values = {"a": np.array([0.5]), "b": np.array([0.9])}
+    shares = [0.5 * LEVELS / (LEVELS + 1), 0.9 * LEVELS / (LEVELS + 1)]
+    expected = np.mean([-np.log(1 - s) for s in shares]) / np.log(LEVELS + 1)
+    found = fusion.combine(values, "fisher", {"a": quantiles, "b": quantiles})
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_one_very_unlikely_task_outweighs_three_mild_ones():
+    quantiles = np.linspace(0, 0.5, LEVELS)
+    calibration = dict.fromkeys("abcd", quantiles)
+    scores = {n: np.array([0.30, 0.36]) for n in "abc"} | {"d": np.array([1.0, 0.36])}
+    ecdf = fusion.combine(scores, "ecdf", calibration)
+    fisher = fusion.combine(scores, "fisher", calibration)
+    assert ecdf[0] < ecdf[1]
+    assert fisher[0] > fisher[1]
+
+
+def test_box_speed_by_hand():
+    frame = np.array([0, 0, 1, 1, 3])
+    box = np.array(
+        [[0, 0, 10, 20], [50, 0, 60, 20], [3, 4, 13, 24], [50, 0, 60, 40], [0, 0, 10, 20]], float
+    )
+    # frame 1: moved by (3, 4) at height 20; centre moved by 10 at height 40; frame 2 is empty
+    speed = np.array([0, 0, 5 / 20, 10 / 40, 0])
+    np.testing.assert_allclose(scoring.box_speed(frame, box), speed / (1 + speed), atol=1e-6)

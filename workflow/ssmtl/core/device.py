@@ -1,0 +1,92 @@
+"""Where tensors live, and how a device's limits are reported."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psutil
+import torch
+from torch import distributed as dist
+
+from ssmtl.core.errors import InputError
+from ssmtl.core.machine import memory_limit
+
+
+def chosen_device() -> torch.device:
+    """The GPU if there is one, else the CPU; of several GPUs one that no other process has."""
+    if torch.cuda.device_count() > 1 and not dist.is_torchelastic_launched():
+        torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def own_gpu(gpus: int) -> int:
+    """The number of a GPU that this process has to its end; with all taken, any of them.
+
+    Jobs of one machine see all of its GPUs, unless a batch system gives each its own.
+    """
+    for number in range(gpus):
+        path = Path(tempfile.gettempdir(), f"ssmtl-{os.getuid()}-gpu-{number}")
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT)  # left open on purpose
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number
+        except OSError:
+            os.close(lock)
+    return os.getpid() % gpus
+
+
+def precision(device: torch.device, wanted: str) -> str:
+    """What convolutions are computed in: `wanted`, or, for `auto`, what is fast on the device.
+
+    That is bfloat16 on a GPU and on a CPU with instructions for it, else float32.
+    """
+    if wanted != "auto":
+        return wanted
+    # torch has no public question for this; these two are in 2.11 to 2.15.
+    on_cpu = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if device.type == "cuda" or on_cpu else "float32"
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes free on a device; on the host, those that this process may use."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    used = psutil.Process().memory_info().rss
+    return min(psutil.virtual_memory().available, memory_limit() - used)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds torch and asks for deterministic kernels where there are any."""
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Else torch fills all memory that it is given before it is used, a tenth of a step's time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Within, torch computes in the thread that calls it, so that several may at the same time.
+
+    Threads that begin within keep to that.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turns an out-of-memory error into an InputError that names a remedy."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"{what}: out of GPU memory; {remedy}") from error

@@ -1,0 +1,311 @@
+"""The HDF5 files between the stages: one writer each, and either complete or absent.
+
+Every file has a `kind` (the stage's name), the tool's version and the stage's settings as
+attributes, and one group per clip. Files hold no times and no host names, so equal input gives
+equal bytes.
+"""
+
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ssmtl import __version__
+from ssmtl.core.errors import InputError
+
+log = logging.getLogger(__name__)
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name if the block ends without an error.
+
+    Raises InputError where the disk is full; nothing is left behind then.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except Exception as error:
+        if is_disk_full(error):
+            raise InputError(
+                f"{path}: the disk or quota is full; free some space and run again, "
+                "what is finished is kept"
+            ) from error
+        raise
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that a file could not grow."""
+    while error is not None:
+        if getattr(error, "errno", None) in FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class Disk(io.FileIO):
+    """A new file for HDF5 to write, which reports a failed write at the next flush only.
+
+    HDF5 crashes where it cannot write what it still holds while it closes a dataset. So what
+    comes after a failed write is dropped, and the failure is raised where HDF5 can bear it.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(path, "w+")
+        self.failed = False
+        self.failure: OSError | None = None
+
+    def write(self, data) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left and not self.failed:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.failed, self.failure = True, error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return size if self.failed else super().truncate(size)
+        except OSError as error:
+            self.failed, self.failure = True, error
+            return size
+
+    def flush(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure:
+            raise failure
+
+
+@contextmanager
+def create(
+    path: Path, kind: str, settings: dict | None = None, **attributes
+) -> Iterator[h5py.File]:
+    """An HDF5 file of `kind` open for writing, which becomes `path` when complete."""
+    with (
+        replacing(path) as temporary,
+        Disk(temporary) as disk,
+        h5py.File(disk, "w") as file,
+    ):
+        file.attrs["kind"] = kind
+        file.attrs["ssmtl"] = __version__
+        file.attrs["settings"] = json.dumps(settings or {}, sort_keys=True)
+        file.attrs.update(attributes)
+        yield file
+        file.flush()
+
+
+@contextmanager
+def read(path: Path, kind: str) -> Iterator[h5py.File]:
+    """The HDF5 file of `kind` at `path`, open for reading.
+
+    Raises InputError for a file that is missing, not HDF5, truncated, of another program or of
+    another stage.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run the stage that makes it ({kind}) first")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            raise InputError(
+                f"{path}: another process is writing it; wait for it to end"
+            ) from error
+        raise InputError(
+            f"{path}: not a readable HDF5 file (truncated, corrupt or of another format); "
+            "delete it and run again"
+        ) from error
+    with file:
+        found = file.attrs.get("kind")
+        if found != kind:
+            raise InputError(
+                f"{path}: expected an ssmtl file of kind '{kind}', found "
+                f"{repr(str(found)) if found is not None else 'a foreign HDF5 file'}; "
+                "check the path, or delete it and run again"
+            )
+        yield file
+
+
+def kind_of(path: Path) -> str | None:
+    """The kind of an ssmtl file, None for any other, or none."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("kind")
+    except OSError:
+        return None
+
+
+def settings_of(file: h5py.File) -> dict:
+    """The stage settings that a file was made with."""
+    return json.loads(file.attrs["settings"])
+
+
+def write_rows(
+    group: h5py.Group, name: str, values: np.ndarray, chunk: int = 4096, **filters
+) -> None:
+    """Appends rows to a dataset of `group`, which is made with the first call.
+
+    chunk: most rows that lie together, fewer where they would take more than 1 MiB; filters:
+    h5py's, such as `compression`.
+    """
+    if name not in group:
+        row = max(1, int(np.prod(values.shape[1:])) * values.dtype.itemsize)
+        # HDF5 takes no 0 here, which is the length of the class vectors of boxes without classes.
+        chunks = (max(1, min(chunk, (1 << 20) // row)), *(n or 1 for n in values.shape[1:]))
+        limits = (None, *(n or None for n in values.shape[1:]))
+        group.create_dataset(name, data=values, maxshape=limits, chunks=chunks, **filters)
+        return
+    dataset = group[name]
+    start = len(dataset)
+    dataset.resize(start + len(values), axis=0)
+    dataset[start:] = values
+
+
+def digest(*parts) -> str:
+    """A short hash of strings, bytes, arrays and JSON-able values."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            state.update(f"{part.dtype.str}{part.shape}".encode())
+            part = np.ascontiguousarray(part).tobytes()
+        elif not isinstance(part, bytes):
+            part = json.dumps(part, sort_keys=True).encode()
+        state.update(part)
+    return state.hexdigest()[:16]
+
+
+def rows_digest(dataset: h5py.Dataset, rows: int = 1 << 14) -> str:
+    """A short hash of a dataset's values, read `rows` at a time."""
+    return digest([digest(dataset[start : start + rows]) for start in range(0, len(dataset), rows)])
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process; waits for another one that works in it.
+
+    Some cluster file systems are mounted without locks: then it goes on with a warning.
+    """
+    folder = Path(folder)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in NO_LOCKS:
+                    log.warning("%s: no locks on this file system; let one run work here", folder)
+                else:
+                    log.info("%s: another process is working here; waiting for it to end", folder)
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            # The other process may have finished and removed the folder while we waited.
+            if not same_file(lock.fileno(), folder / "lock"):
+                continue
+            yield
+            return
+
+
+def same_file(descriptor: int, path: Path) -> bool:
+    """Whether a path still leads to an open file."""
+    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+
+
+def file_digest(path: Path | str | None) -> str:
+    """A short hash of a file's bytes; "" for no file, and for a name that is none."""
+    return digest(Path(path).read_bytes()) if path and Path(path).is_file() else ""
+
+
+def seed_of(name: str) -> int:
+    """A stable number for a name, to seed a generator with."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
+
+
+class Parts:
+    """Finished clips of one output file, kept beside it until all of them are there.
+
+    A killed stage goes on after its last finished clip. The folder is locked while in use, so
+    that an orphaned process and a rerun never write together. A clip, in a part or in the output
+    that an orphan completed, is used again only if its fingerprint (settings, code and input of
+    that clip) is the same.
+    """
+
+    def __init__(self, output: Path, kind: str, settings: dict):
+        self.output = Path(output)
+        self.kind = kind
+        self.settings = settings
+        self.folder = self.output.parent / ".parts" / self.output.name
+        self.sources: dict[str, Path] = {}  # the file that holds each clip
+
+    def __enter__(self) -> "Parts":
+        self.held = locked(self.folder)
+        self.held.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.held.__exit__(*error)
+
+    def path(self, clip: str) -> Path:
+        return self.folder / f"{hashlib.sha256(clip.encode()).hexdigest()[:24]}.h5"
+
+    def has(self, clip: str, fingerprint: str) -> bool:
+        """Registers the clip, and tells whether it is finished already."""
+        self.sources[clip] = self.path(clip)
+        for path in (self.path(clip), self.output):
+            if path.exists() and self.fingerprint(path, clip) == fingerprint:
+                log.info("%s: clip %s is finished already", self.output, clip)
+                self.sources[clip] = path
+                return True
+        return False
+
+    def fingerprint(self, path: Path, clip: str) -> str | None:
+        """What a finished clip in a file was made from; None where it is not usable."""
+        try:
+            with read(path, self.kind) as file:
+                return file[clip].attrs["fingerprint"] if clip in file else None
+        except InputError as error:
+            log.warning("%s; computing clip %s again", error, clip)
+            return None
+
+    @contextmanager
+    def write(self, clip: str, fingerprint: str) -> Iterator[h5py.Group]:
+        """The HDF5 group of one clip; it counts as finished when the block ends."""
+        with create(self.path(clip), self.kind, self.settings) as file:
+            group = file.create_group(clip)
+            yield group
+            group.attrs["fingerprint"] = fingerprint
+
+    def merge(self, **attributes) -> None:
+        """Puts all registered clips, in order, into the output file and drops the parts."""
+        # Within the folder, so that a kill leaves nothing behind once a later run ends.
+        merged = self.folder / self.output.name
+        with create(merged, self.kind, self.settings, **attributes) as out:
+            for clip, path in self.sources.items():
+                with read(path, self.kind) as part:
+                    part.copy(part[clip], out, name=clip)
+                out.flush()
+        os.replace(merged, self.output)
+        shutil.rmtree(self.folder)
+        if not any(self.folder.parent.iterdir()):
+            self.folder.parent.rmdir()

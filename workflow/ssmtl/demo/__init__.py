@@ -1,0 +1,1 @@
+"""The demo: a synthetic fixed camera, its data set and its detector."""

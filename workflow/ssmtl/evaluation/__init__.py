@@ -1,0 +1,1 @@
+"""From the scores of objects to frame scores, metrics, protocols and studies."""

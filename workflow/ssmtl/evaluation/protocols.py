@@ -1,0 +1,393 @@
+"""Protocols of the image system: from the scores of every picture to tables of figures.
+
+- `one_vs_all`: each class in turn is the normal one, all others of the test split are anomalous.
+- `out_of_distribution`: the data set is normal, every other data set in turn is anomalous.
+- `presentation_attack`: bona fide faces are normal, attacks of every type in turn are anomalous.
+
+A protocol has *cases*, each a set of normal and a set of anomalous test pictures. Every column of
+scores of every run is measured in every case; then what holds over all cases is added per seed,
+and means and deviations are over seeds.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.datasets.images.presentation_attack import BONA_FIDE
+from ssmtl.evaluation.metrics import presentation_attack
+from ssmtl.evaluation.metrics.auc import auc
+
+PROTOCOLS = ("one_vs_all", "out_of_distribution", "presentation_attack")
+PIXEL = "pixel"  # the model name of the pixel baselines, which have no seed
+HIGHER = "auroc"  # the one figure that is better when it is higher
+KEYS = ["level", "case", "model", "column"]  # what a row of the summary is about
+
+
+def figures_of(protocol: str) -> tuple[str, ...]:
+    """The figures of a protocol, AUROC first."""
+    attacks = protocol == "presentation_attack"
+    return (HIGHER, *presentation_attack.MEASURES) if attacks else (HIGHER,)
+
+
+# ---------------------------------------------------------------- scores
+
+
+@dataclass(frozen=True)
+class Run:
+    """The scores of one model, or of the pixel baselines, that was fitted on `normal`."""
+
+    normal: str
+    model: str
+    seed: int | None
+    folder: Path
+    scores: dict[str, dict[str, dict[str, np.ndarray]]]  # data set -> column -> class -> (N,)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of scores, the combined one first."""
+        names = list(next(iter(self.scores.values())))
+        return sorted(names, key=lambda name: name != "combined")
+
+    def values(self, column: str, parts: Iterable[tuple[str, str]]) -> np.ndarray:
+        """The scores of the pictures of some (data set, class), end to end: (N,)."""
+        return np.concatenate([self.scores[source][column][name] for source, name in parts])
+
+
+def place_of(folder: Path) -> tuple[str, str, int | None]:
+    """Normal class, model, seed of a folder `{normal}/{model}/seed{seed}` or `{normal}/pixel`."""
+    seed = re.fullmatch(r"seed(\d+)", folder.name)
+    of_model = folder.parent if seed else folder
+    return of_model.parent.name, of_model.name, int(seed[1]) if seed else None
+
+
+def read_scores(path: Path, rows: dict[str, int]) -> dict[str, dict[str, np.ndarray]]:
+    """The scores in a file: column -> class -> (N,).
+
+    rows: how many pictures every class has. InputError where the file has others.
+    """
+    with store.read(path, "scores") as file:
+        found = {name: len(group["frame"]) for name, group in file.items()}
+        if found != rows:
+            name = next(name for name in found | rows if found.get(name) != rows.get(name))
+            raise InputError(
+                f"{path}: {found.get(name, 0)} scores for class {name}, which has "
+                f"{rows.get(name, 0)} pictures; score it again"
+            )
+        columns = [column for column in json.loads(file.attrs["columns"]) if column != "speed"]
+        return {column: {n: g[column][:] for n, g in file.items()} for column in columns}
+
+
+def count_pictures(images: list[Path]) -> dict[str, dict[str, int]]:
+    """How many pictures each class of each data set has: data set -> class -> count.
+
+    images: files `data/{data set}/{split}/images.h5`.
+    """
+    counts = {}
+    for path in images:
+        with store.read(path, "images") as file:
+            counts[source_of(path)] = {n: len(group["frame"]) for n, group in file.items()}
+    return counts
+
+
+def source_of(images: Path) -> str:
+    """The data set of a file `data/{data set}/{split}/images.h5`."""
+    return images.parent.parent.name
+
+
+def read_runs(scores: list[Path], counts: dict[str, dict[str, int]]) -> list[Run]:
+    """All runs, in the order given; scores: files `{run folder}/scores/{data set}.h5`."""
+    folders: dict[Path, dict] = {}
+    for path in scores:
+        if path.stem not in counts:
+            raise InputError(
+                f"{path}: no images.h5 of data set {path.stem} is given "
+                f"(there is {', '.join(counts) or 'none'})"
+            )
+        found = read_scores(path, counts[path.stem])
+        folders.setdefault(path.parent.parent, {})[path.stem] = found
+    return [Run(*place_of(folder), folder, found) for folder, found in folders.items()]
+
+
+def threshold_of(run: Run, column: str) -> float | None:
+    """The score of `column` that 5 % of the bona fide pictures held out of training exceed.
+
+    None where a run has no calibration.h5, as the pixel baselines, which hold nothing out.
+    """
+    path = run.folder / "calibration.h5"
+    if run.seed is None or not path.exists():
+        return None
+    with store.read(path, "calibration") as file:
+        quantiles = file.attrs["combined"] if column == "combined" else file[column][:]
+    levels = np.linspace(0, 1, len(quantiles))
+    return float(np.interp(1 - presentation_attack.MOST_BPCER, levels, quantiles))
+
+
+# ---------------------------------------------------------------- cases
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one figure is about: (data set, class) of the normal and the anomalous pictures."""
+
+    name: str
+    normal: list[tuple[str, str]]
+    anomalous: list[tuple[str, str]]
+
+
+def cases_of(
+    protocol: str, dataset: str, normal: str, counts: dict[str, dict[str, int]]
+) -> list[Case]:
+    """The cases in which a run is measured that was fitted on `normal` of a data set.
+
+    Raises InputError where there is nothing anomalous, or the normal class has no test picture.
+    """
+    own = counts.get(dataset, {})
+    if protocol == "one_vs_all":
+        anomalous = [(dataset, name) for name in own if name != normal]
+        cases = [Case(normal, [(dataset, normal)] if normal in own else [], anomalous)]
+    elif protocol == "out_of_distribution":
+        here = [(dataset, name) for name in own]
+        others = {source: names for source, names in counts.items() if source != dataset}
+        cases = [Case(s, here, [(s, name) for name in names]) for s, names in others.items()]
+    else:
+        bona_fide = [(dataset, BONA_FIDE)] if BONA_FIDE in own else []
+        attacks = [name for name in own if name != BONA_FIDE]
+        cases = [Case(attack, bona_fide, [(dataset, attack)]) for attack in attacks]
+    if not cases:
+        raise InputError(f"{protocol} of {dataset}: nothing anomalous to tell {normal} from")
+    for case in cases:
+        for kind in ("normal", "anomalous"):
+            if not sum(counts[source][name] for source, name in getattr(case, kind)):
+                raise InputError(
+                    f"{protocol} of {dataset}, case {case.name}: no {kind} test picture; add some, "
+                    "or choose other classes"
+                )
+    return cases
+
+
+# ---------------------------------------------------------------- figures
+
+
+def measure(protocol: str, run: Run, column: str, case: Case) -> dict:
+    """The figures of one column of scores in one case, and how many pictures they are of."""
+    normal, anomalous = (run.values(column, part) for part in (case.normal, case.anomalous))
+    labels = np.repeat([False, True], [len(normal), len(anomalous)])
+    found = {HIGHER: auc(labels, np.concatenate([normal, anomalous]))}
+    if protocol == "presentation_attack":
+        found |= presentation_attack.measures(normal, anomalous, threshold_of(run, column))
+    return found | {"normal": len(normal), "anomalous": len(anomalous)}
+
+
+def pooled(cases: list[Case]) -> Case:
+    """All anomalous pictures of some cases against the normal ones that they share."""
+    return Case("pooled", cases[0].normal, [part for case in cases for part in case.anomalous])
+
+
+def run_table(
+    protocol: str, dataset: str, runs: list[Run], counts: dict[str, dict[str, int]]
+) -> pd.DataFrame:
+    """One row per case, run and column of scores: level, case, model, seed, column, figures.
+
+    `level` is `case`, or `all` for what is over all cases of a seed: their `mean`, and for attacks
+    `pooled`, all types as one, and `worst`, the worst type by each figure. InputError unless every
+    model has every case with the same seeds.
+    """
+    rows = []
+    for run in runs:
+        cases = cases_of(protocol, dataset, run.normal, counts)
+        wanted = [("case", case) for case in cases]
+        if protocol == "presentation_attack":
+            wanted.append(("all", pooled(cases)))
+        for (level, case), column in ((w, column) for w in wanted for column in run.columns):
+            place = {"level": level, "case": case.name, "model": run.model, "seed": run.seed}
+            rows.append(place | {"column": column} | measure(protocol, run, column, case))
+    counted = dict.fromkeys(("seed", "normal", "anomalous"), "Int64")
+    table = pd.DataFrame(rows).astype(dict.fromkeys(figures_of(protocol), float) | counted)
+    check_complete(table)
+    return pd.concat([table, over_cases(protocol, table)], ignore_index=True)
+
+
+def check_complete(table: pd.DataFrame) -> None:
+    """InputError unless all models, but for the pixel baselines, have the same cases and seeds."""
+    found = {
+        model: set(zip(part["case"], part["seed"], strict=True))
+        for model, part in table.groupby("model", sort=False)
+        if model != PIXEL
+    }
+    everything = set().union(*found.values())
+    for model, pairs in found.items():
+        if missing := sorted(everything - pairs):
+            case, seed = missing[0]
+            raise InputError(
+                f"model {model} has no scores in case {case} with seed {seed}, others have; "
+                "give those of every model, case and seed"
+            )
+    if PIXEL in set(table["model"]):
+        cases = set(table.loc[table["model"] == PIXEL, "case"])
+        if missing := sorted({case for case, _ in everything} - cases):
+            raise InputError(
+                f"the pixel baselines have no scores in case {missing[0]}, the models have; "
+                "give those of every case"
+            )
+
+
+def over_cases(protocol: str, table: pd.DataFrame) -> pd.DataFrame:
+    """What holds over all cases, per model, seed and column, as rows of level `all`."""
+    figures = list(figures_of(protocol))
+    groups = table[table["level"] == "case"].groupby(
+        ["model", "seed", "column"], sort=False, dropna=False
+    )
+    if protocol != "presentation_attack":
+        found = groups[figures].mean()
+        name = "mean"
+    else:
+        # Each figure's worst type; all figures but the AUROC are errors.
+        found = groups[figures].max()
+        found[HIGHER] = groups[HIGHER].min()
+        name = "worst"
+    return found.reset_index().assign(level="all", case=name)
+
+
+def with_reductions(table: pd.DataFrame, references: list[str]) -> pd.DataFrame:
+    """A table of runs with `reduction_{reference}` for the combined score of the first model.
+
+    The share of a reference model's AUROC error that is gone, 1 - (1 - A) / (1 - A_reference),
+    from the AUROCs of the same case and seed; NaN for all other rows, and where the reference
+    makes no error.
+    """
+    first = table["model"].iloc[0]
+    combined = table[table["column"] == "combined"]
+    keys = ["level", "case", "seed"]
+    of_model = {m: part.set_index(keys)[HIGHER] for m, part in combined.groupby("model")}
+    own = (table["model"] == first) & (table["column"] == "combined")
+    index = pd.MultiIndex.from_frame(table.loc[own, keys])
+    table = table.copy()
+    for reference in references:
+        if reference == first or reference not in of_model:
+            continue
+        error = 1 - of_model[reference].reindex(index).to_numpy()
+        gone = (error - (1 - table.loc[own, HIGHER])) / np.where(error > 0, error, np.nan)
+        table.loc[own, f"reduction_{reference}"] = gone
+    return table
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per level, case, model and column: `{figure}_mean` and `_sd` over the seeds.
+
+    `seeds` is how many there were; the deviation (n - 1) of one is NaN. Cases come first, then
+    what is over all of them.
+    """
+    figures = [n for n in table if n in figures_of("presentation_attack") or "reduction_" in n]
+    table = table.sort_values("level", key=lambda level: level == "all", kind="stable")
+    groups = table.groupby(KEYS, sort=False)
+    summary = groups[["normal", "anomalous"]].first()
+    summary.insert(0, "seeds", groups.size())
+    for figure in figures:
+        summary[f"{figure}_mean"] = groups[figure].mean()
+        summary[f"{figure}_sd"] = groups[figure].std()
+    return summary.reset_index()
+
+
+# ---------------------------------------------------------------- text
+
+LABELS = {
+    "auroc": "AUROC",
+    "eer": "EER",
+    "apcer_at_bpcer5": "APCER at 5 % BPCER",
+    "apcer": "APCER",
+    "bpcer": "BPCER",
+    "acer": "ACER",
+}
+SHOWN = ("auroc", "eer", "apcer_at_bpcer5", "acer")  # those that get a table
+SCORES = {"pca": "PCA of pixels", "nearest": "nearest picture"}
+
+
+def compared(summary: pd.DataFrame) -> list[tuple[str, str]]:
+    """The (model, column) set side by side: each model's combined score, the pixel baselines."""
+    pairs = summary[["model", "column"]].drop_duplicates()
+    chosen = pairs[(pairs["column"] == "combined") | (pairs["model"] == PIXEL)]
+    return list(chosen.itertuples(index=False, name=None))
+
+
+def score_name(model: str, column: str) -> str:
+    """A score as a reader sees it."""
+    return SCORES.get(column, column) if model == PIXEL else model.replace("_", " ")
+
+
+def cell(row: pd.Series, figure: str) -> str:
+    """A figure of a summary's row in per cent, with its deviation where there are several seeds."""
+    mean, deviation = row[f"{figure}_mean"], row[f"{figure}_sd"]
+    if pd.isna(mean):
+        return "\u2013"
+    return f"{100 * mean:.1f}" + ("" if pd.isna(deviation) else f" ± {100 * deviation:.1f}")
+
+
+def reductions_text(summary: pd.DataFrame) -> list[str]:
+    """A sentence for each reference, of the mean over cases, or of all attacks pooled."""
+    over = summary[summary["case"].isin(["mean", "pooled"]) & (summary["level"] == "all")]
+    row = over[over["column"] == "combined"].iloc[0]
+    sentences = []
+    for column in summary:
+        if not (column.startswith("reduction_") and column.endswith("_mean")):
+            continue
+        reference = column.removeprefix("reduction_").removesuffix("_mean")
+        if pd.isna(row[column]):
+            sentences.append(f"{score_name(reference, '')} makes no AUROC error to reduce")
+            continue
+        text = cell(row, f"reduction_{reference}").lstrip("-")
+        less = "less" if row[column] >= 0 else "more"
+        sentences.append(f"{text} % {less} AUROC error than {score_name(reference, 'combined')}")
+    return sentences
+
+
+def read_summary(path: Path) -> pd.DataFrame:
+    """The summary in a CSV of `ssmtl protocol`; InputError where it is another file."""
+    try:
+        # A class may be called None or NA.
+        summary = pd.read_csv(path, dtype={"case": str}, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or not a CSV; run the protocol again") from error
+    missing = {*KEYS, "protocol", "dataset", "auroc_mean"} - set(summary)
+    if missing or summary.empty:
+        raise InputError(
+            f"{path}: no {'column ' + ', '.join(sorted(missing)) if missing else 'rows'}; give the "
+            "CSV of a protocol, not that of its runs"
+        )
+    return summary
+
+
+def several(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {thing}{'s' if number != 1 else ''}"
+
+
+def summary_text(summary: pd.DataFrame) -> str:
+    """The tables of a summary as text for a terminal: cases down, scores across, per cent."""
+    scores = compared(summary)
+    figures = [f for f in SHOWN if f"{f}_mean" in summary]
+    about = summary.iloc[0]
+    cases = summary.loc[summary["level"] == "case", "case"].nunique()
+    counted = f"{several(cases, 'case')}, {several(about['seeds'], 'seed')}"
+    lines = [f"{about['dataset']}, {about['protocol']}: {counted}", ""]
+    for figure in figures:
+        head = [f"{LABELS[figure]}, %", *(score_name(*score) for score in scores)]
+        rows = [head]
+        for (_, case), part in summary.groupby(["level", "case"], sort=False):
+            by_score = {(row["model"], row["column"]): row for _, row in part.iterrows()}
+            rows.append([case, *(cell(by_score[score], figure) for score in scores)])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += [
+            row[0].ljust(widths[0])
+            + "".join(f"  {text:>{w}}" for text, w in zip(row[1:], widths[1:], strict=True))
+            for row in rows
+        ] + [""]
+    first = score_name(*scores[0])
+    lines += [f"{first}: {sentence}" for sentence in reductions_text(summary)]
+    return "\n".join(lines).rstrip()

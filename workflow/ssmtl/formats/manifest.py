@@ -1,0 +1,58 @@
+"""manifest.csv: a row per clip of a data set, with all that later stages need to know of it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ssmtl.core.errors import InputError
+from ssmtl.datasets.labels import parse_labels
+
+SPLITS = ("train", "test")
+
+
+NUMBERS = {"shard": int, "frames": int, "fps": float, "width": int, "height": int}
+
+
+COLUMNS = [
+    *("split", "shard", "clip", "source"),
+    *("frames", "fps", "width", "height"),
+    *("labels", "tracks", "masks"),
+]
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """A manifest; text columns are never missing values, and clip names stay text ("01").
+
+    Raises InputError for a file that is missing, corrupt, or not a manifest.
+    """
+    path = Path(path)
+    try:
+        manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if list(manifest.columns) != COLUMNS:
+            raise ValueError(f"found the columns {','.join(manifest.columns)}"[:200])
+        manifest = manifest.astype(NUMBERS)
+        check_rows(manifest)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run the stage manifest first") from error
+    except (ValueError, InputError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{path}: not a complete manifest ({reason}); delete it and run again"
+        ) from error
+    return manifest
+
+
+def check_rows(manifest: pd.DataFrame) -> None:
+    """Raises ValueError or InputError for rows that `build_manifest` cannot have written."""
+    if not manifest.split.isin(SPLITS).all():
+        raise ValueError("a split is neither train nor test")
+    if manifest.duplicated(["split", "clip"]).any():
+        raise ValueError("a clip is in it twice")
+    if not (manifest.frames > 0).all() or (manifest["clip"] == "").any():
+        raise ValueError("a clip without a name or frames")
+    manifest.labels.map(parse_labels)
+
+
+def rows(manifest: pd.DataFrame, split: str, shard: int) -> pd.DataFrame:
+    """The rows of one shard of a split, in the manifest's order."""
+    return manifest[(manifest.split == split) & (manifest.shard == shard)].reset_index(drop=True)

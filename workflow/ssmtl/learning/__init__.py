@@ -1,0 +1,1 @@
+"""What is learnt from normal data: samples, tasks, encoders and the training loop."""

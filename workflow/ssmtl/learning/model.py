@@ -1,0 +1,116 @@
+"""One shared encoder with the heads of its tasks, and how it is kept on disk."""
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.learning import distributed, encoders, tasks
+from ssmtl.learning.tasks.base import Batch, Shapes, Views
+
+
+class Model(nn.Module):
+    """Encoder and tasks; knows nothing of a task beyond its interface."""
+
+    def __init__(self, encoder: nn.Module, heads: list[tasks.Task]):
+        super().__init__()
+        self.encoder = encoder
+        self.tasks = nn.ModuleDict({task.name: task for task in heads})
+
+    def features(self, views: Views) -> dict[str, Tensor]:
+        """Encoded views by name, (B, C, side, side); views of one length share a forward pass."""
+        made = {name: make() for name, make in views.items()}
+        lengths: dict[int, list[str]] = {}
+        for name, view in made.items():
+            lengths.setdefault(view.shape[2], []).append(name)
+        features = {}
+        for names in lengths.values():
+            joined = torch.cat([made[name] for name in names])
+            parts = self.encoder(joined).chunk(len(names))
+            features.update(zip(names, parts, strict=True))
+        return features
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of every task, and their weighted sum as `total`.
+
+        Where several processes share the batch, each gets its part of the losses, and the sum
+        of the parts is the loss of the whole batch.
+        """
+        views = {k: v for task in self.tasks.values() for k, v in task.views(batch).items()}
+        features = self.features(views)
+        counts = torch.stack([task.usable(batch).sum() for task in self.tasks.values()])
+        shares = counts / distributed.total(counts).clamp(min=1)
+        losses = {}
+        for (name, task), count, share in zip(self.tasks.items(), counts, shares, strict=True):
+            # The mean over no sample at all is not a number, but takes no part either.
+            losses[name] = torch.where(count > 0, task.loss(features, batch) * share, 0.0)
+        total = sum(self.tasks[name].weight * loss for name, loss in losses.items())
+        return {"total": total, **losses}
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """The anomaly score of every task, float32 (B,) in [0, 1]."""
+        views = {k: v for task in self.tasks.values() for k, v in task.test_views(batch).items()}
+        features = self.features(views)
+        return {name: task.score(features, batch) for name, task in self.tasks.items()}
+
+
+def build(spec: dict) -> Model:
+    """The model of a specification.
+
+    spec: tasks, encoder and its settings (depth and width, or wideresnet), size, radius, max_gap,
+    classes (of the detector), settings.
+    """
+    encoder = encoders.build(spec)
+    shapes = Shapes(
+        channels=encoder.channels,
+        side=encoder.side,
+        pools=encoder.pools,
+        radius=spec["radius"],
+        max_gap=spec["max_gap"],
+        classes=len(spec["classes"]),
+        settings=spec["settings"],
+    )
+    return Model(encoder, tasks.build(spec["tasks"], shapes))
+
+
+def save(folder: Path, model: Model, card: dict) -> None:
+    """Writes model.safetensors and model.json; `card` holds the specification and more."""
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with store.replacing(folder / "model.safetensors") as path:
+        # Written here, since safetensors' own writer does not say that the disk is full.
+        path.write_bytes(safetensors.torch.save(state))
+    with store.replacing(folder / "model.json") as path:
+        path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+
+
+def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
+    """The model of a `model.safetensors` and its card, the `model.json` beside it.
+
+    `settings` are added to those the tasks were trained with. Nothing is unpickled. InputError
+    for files that are missing, corrupt or do not fit together.
+    """
+    card_path = weights.with_suffix(".json")
+    for path in (weights, card_path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; train the model first, or check the path")
+    try:
+        card = json.loads(card_path.read_text())
+        # Cards of models released before there was a second encoder do not name theirs.
+        spec = card["spec"] = {"encoder": "cnn3d"} | card["spec"]
+        model = build(spec | {"settings": spec["settings"] | (settings or {})})
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error
+    try:
+        state = safetensors.torch.load_file(weights)
+        model.load_state_dict(state)
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{weights}: does not fit {card_path.name} beside it ({reason})"
+        ) from error
+    return model.eval(), card

@@ -1,0 +1,303 @@
+"""Training samples: cubes and teacher rows of many clips, on the device or streamed.
+
+The order of samples depends on seed and epoch alone, never on how much memory there is, and the
+draws of a sample on seed, epoch, task and sample: a resumed run, and one on a larger machine,
+sees the same batches. Of each batch a process gets its part.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from itertools import chain
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from ssmtl.core import store
+from ssmtl.core.device import free_memory
+from ssmtl.core.errors import InputError
+from ssmtl.core.threads import prefetched
+from ssmtl.formats.cubes import open_cubes
+from ssmtl.learning import distributed
+from ssmtl.learning.tasks.base import Batch
+
+log = logging.getLogger(__name__)
+
+BLOCK = 32  # neighbouring rows read at once
+POOL = 4096  # rows shuffled together
+BATCHES_AHEAD = 2  # of a streamed epoch, ready before they are used
+VALIDATION = 2**31  # an epoch number that training never reaches
+
+
+class Samples:
+    """Rows of all clips in `cubes.h5` files and the teachers' rows beside them.
+
+    Or the pictures of all classes in files of pictures, which are cubes of one frame and have no
+    teachers. Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip,
+    by its place in `clips`; groups: the classes of pictures to take, all where not given.
+    """
+
+    def __init__(
+        self, cubes: list[Path], teachers: list[Path] = (), groups: list[str] | None = None
+    ):
+        self.stack = ExitStack()
+        self.clips: list[str] = []
+        self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
+        counts, valid, targets, digests = [], [], [], []
+        self.classes: list[str] | None = None if teachers else []
+        if teachers and len(cubes) != len(teachers):
+            raise InputError(
+                f"{len(cubes)} files of cubes and {len(teachers)} of teachers; give one of each "
+                "for every shard, in the same order"
+            )
+        kind = "cubes" if teachers else "images"
+        self.pictures = kind == "images"
+        for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
+            cube_file = self.stack.enter_context(read_samples(cube_path, kind))
+            self.settings = store.settings_of(cube_file)
+            teacher_file = None
+            if teacher_path is not None:
+                teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
+                classes = json.loads(teacher_file.attrs["classes"])
+                self.classes = classes if self.classes is None else self.classes
+                if classes != self.classes:
+                    raise InputError(
+                        f"{teacher_path}: {len(classes)} classes, not the {len(self.classes)} of "
+                        f"{teachers[0]}; make all shards with one detector"
+                    )
+            for clip in chosen(cube_file, groups):
+                group = cube_file[clip]
+                teacher = matching(teacher_file, clip, group)
+                self.clips.append(clip)
+                self.pairs.append((group, teacher))
+                counts.append(len(group["frame"]))
+                valid.append(group["valid"][:])
+                targets.append({name: teacher[name][:] for name in teacher or ()})
+                digests.append(group.attrs["digest"] + (teacher.attrs["digest"] if teacher else ""))
+        self.offsets = np.cumsum([0, *counts])
+        if not self.offsets[-1]:
+            raise InputError(
+                f"{', '.join(map(str, cubes)) or 'no cubes'}: no training object at all; "
+                + (
+                    "add pictures"
+                    if self.pictures
+                    else "lower detect.confidence, switch off the box filters or add clips"
+                )
+            )
+        self.clip = np.repeat(np.arange(len(counts)), counts)
+        self.valid = torch.from_numpy(np.concatenate(valid).astype(np.int64))
+        self.targets = {
+            name: torch.from_numpy(np.concatenate([t[name] for t in targets]))
+            for name in (targets[0] if targets else {})
+        }
+        self.digest = store.digest(digests)
+        self.shape = open_cubes(self.pairs[0][0]).shape[1:]
+
+    def __enter__(self) -> "Samples":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stack.close()
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def persons(self) -> np.ndarray:
+        """The person in every picture, (N,) of str; empty where the files do not know them."""
+        if not all("subject" in group for group, _ in self.pairs):
+            return np.zeros(0, str)
+        return np.concatenate([group["subject"].asstr()[:] for group, _ in self.pairs])
+
+    def read(self, rows: np.ndarray) -> torch.Tensor:
+        """Cubes of the given rows, uint8 (len(rows), L, S, S, 3); neighbours in one HDF5 read."""
+        out = np.empty((len(rows), *self.shape), np.uint8)
+        breaks = (np.diff(rows) != 1) | (np.diff(self.clip[rows]) != 0)
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(breaks) + 1):
+            if len(run):
+                clip = self.clip[rows[run[0]]]
+                first = rows[run[0]] - self.offsets[clip]
+                cubes = open_cubes(self.pairs[clip][0])
+                out[run[0] : run[-1] + 1] = cubes[first : first + len(run)]
+        return torch.from_numpy(out)
+
+
+def read_samples(path: Path, kind: str) -> AbstractContextManager[h5py.File]:
+    """The file of cubes or pictures; InputError where cubes come without their teachers."""
+    if kind == "images" and store.kind_of(path) == "cubes":
+        raise InputError(f"{path}: cubes of video need their teachers; give --teachers too")
+    return store.read(path, kind)
+
+
+def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:
+    """The classes of a file that are asked for, all by default; InputError for one it lacks."""
+    for name in groups or ():
+        if name not in file:
+            raise InputError(
+                f"{file.filename}: has no '{name}'; there are {', '.join(file) or 'none at all'}"
+            )
+    return list(file if groups is None else dict.fromkeys(groups))
+
+
+def matching(teachers: h5py.File | None, clip: str, cubes: h5py.Group) -> h5py.Group | None:
+    """The teachers' rows of a clip, None for pictures; InputError where they have other cubes."""
+    if teachers is None:
+        return None
+    if clip not in teachers or teachers[clip].attrs["cubes"] != cubes.attrs["digest"]:
+        raise InputError(
+            f"{teachers.filename}: clip {clip} does not belong to {cubes.file.filename}; "
+            "delete it and run the teachers stage again"
+        )
+    return teachers[clip]
+
+
+def held_out(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,): whole clips, or single pictures."""
+    return (split_pictures if samples.pictures else split_clips)(samples, share, seed)
+
+
+def split_pictures(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,), by a seeded choice among all pictures.
+
+    Where the persons in them are known, and there are several, by whole persons.
+    """
+    if len(samples) < 2:
+        raise InputError(
+            f"{samples.pairs[0][0].file.filename}: one picture only in "
+            f"{', '.join(samples.clips)}; training and validation need one each"
+        )
+    persons = samples.persons()
+    if len(np.unique(persons)) < 2:
+        persons = np.arange(len(samples))
+    units = np.unique(persons)
+    count = min(len(units) - 1, max(1, round(share * len(units))))
+    held = np.random.default_rng([seed, 15]).choice(units, count, replace=False)
+    mask = np.isin(persons, held)
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def split_clips(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, int (n,), by whole clips.
+
+    With a single clip its last `share` of rows validates, with a warning.
+    """
+    filled = np.unique(samples.clip)
+    if len(filled) == 1:
+        log.warning("one training clip only: its last %.0f %% validates", 100 * share)
+        cut = max(1, round(len(samples) * (1 - share)))
+        return np.arange(cut), np.arange(min(cut, len(samples) - 1), len(samples))
+    # Ordered by name, so that the way clips fall into shards changes nothing.
+    named = sorted(filled, key=lambda clip: samples.clips[clip])
+    count = min(len(named) - 1, max(1, round(share * len(named))))
+    held = np.random.default_rng([seed, 15]).choice(named, count, replace=False)
+    mask = np.isin(samples.clip, held)
+    return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
+    """The epoch's rows in pools of POOL rows, the last of what is left.
+
+    Shuffled by block, so that most of a pool is read in long runs, and within each pool.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
+    order = np.concatenate([blocks[b] for b in rng.permutation(len(blocks))])
+    return [rng.permutation(pool) for pool in np.split(order, range(POOL, len(order), POOL))]
+
+
+def draws(samples: int, seed: int, epoch: int, names: list[str]) -> dict[str, torch.Tensor]:
+    """Per task one uniform number for every sample, float64 (N,)."""
+    return {
+        name: torch.from_numpy(
+            np.random.default_rng([seed, epoch, store.seed_of(name)]).random(samples)
+        )
+        for name in names
+    }
+
+
+class Loader:
+    """Batches of samples on a device, from memory where they fit and streamed where not."""
+
+    def __init__(self, samples: Samples, device: torch.device, share: float = 0.5):
+        self.samples, self.device = samples, device
+        size = len(samples) * int(np.prod(samples.shape))
+        self.resident = None
+        # Every process of this machine has them in host memory once, on the way to its device.
+        host = free_memory(torch.device("cpu")) / distributed.local_processes()
+        if size <= share * min(free_memory(device), host):
+            self.resident = samples.read(np.arange(len(samples))).to(device)
+        # What goes with the cubes lies where they are.
+        self.home = device if self.resident is not None else torch.device("cpu")
+        self.valid = samples.valid.to(self.home)
+        self.targets = {name: values.to(self.home) for name, values in samples.targets.items()}
+        log.info(
+            "%d samples, %.2f GB of cubes, %s",
+            len(samples),
+            size / 1e9,
+            "kept on the device" if self.resident is not None else "streamed in shuffled blocks",
+        )
+
+    def batches(
+        self, pools: list[np.ndarray], size: int, numbers: dict[str, torch.Tensor], skip: int = 0
+    ) -> Iterator[Batch]:
+        """This process's parts of an epoch's batches from number `skip` on.
+
+        The whole batches are about equal in size within each pool; a part may be empty.
+        """
+        plan = [
+            [distributed.part(rows) for rows in np.array_split(pool, steps(len(pool), size))]
+            for pool in pools
+        ]
+        while plan and skip >= len(plan[0]):
+            skip -= len(plan.pop(0))
+        numbers = {name: values.to(self.home) for name, values in numbers.items()}
+        if self.resident is not None:
+            for rows in list(chain.from_iterable(plan))[skip:]:
+                index = torch.from_numpy(rows).to(self.device)
+                yield self.batch(index, self.resident[index], numbers)
+            return
+        for rows, cubes in prefetched(self.streamed(plan, skip), BATCHES_AHEAD):
+            yield self.batch(rows, cubes.to(self.device, non_blocking=True), numbers)
+
+    def streamed(self, plan: list[list[np.ndarray]], skip: int) -> Iterator[tuple]:
+        """The batches of a plan from number `skip` on: rows, and their cubes in host memory.
+
+        A pool is read while the one before it is in use.
+        """
+        pools = prefetched(map(self.pool, plan), 1)
+        for batches, (order, cubes) in zip(plan, pools, strict=True):
+            for rows in batches[skip:]:
+                # By numpy, since torch would take the cores that the training step computes on.
+                picked = torch.from_numpy(cubes.numpy()[np.searchsorted(order, rows)])
+                # From pinned memory a GPU copies while it computes.
+                pinned = picked.pin_memory() if self.device.type == "cuda" else picked
+                yield torch.from_numpy(rows), pinned
+            skip = 0
+
+    def pool(self, batches: list[np.ndarray]) -> tuple[np.ndarray, torch.Tensor]:
+        """A pool's rows in ascending order, and their cubes in host memory."""
+        rows = np.sort(np.concatenate(batches))
+        return rows, self.samples.read(rows)
+
+    def batch(self, rows: torch.Tensor, cubes: torch.Tensor, numbers: dict) -> Batch:
+        def picked(values: torch.Tensor) -> torch.Tensor:
+            return values[rows].to(self.device, non_blocking=True)
+
+        return Batch(
+            cubes,
+            picked(self.valid),
+            {name: picked(values) for name, values in numbers.items()},
+            {name: picked(values) for name, values in self.targets.items()},
+        )
+
+
+def steps(rows: int, size: int) -> int:
+    """Batches that `rows` samples make."""
+    return -(-rows // size)
+
+
+def epoch_steps(rows: int, size: int) -> int:
+    """Batches in an epoch of `rows` samples: pools are cut into batches one by one."""
+    return rows // POOL * steps(POOL, size) + steps(rows % POOL, size)

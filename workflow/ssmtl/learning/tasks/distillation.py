@@ -1,0 +1,61 @@
+"""Distillation: from the middle crop alone, predict what two teachers say of it [P].
+
+Teachers: ResNet-50's last layer before the softmax (1000 values) and the detector's class
+probabilities [P, sizes M]. Loss: L1 [M], a mean over the ResNet outputs, standardised by their
+training statistics, plus a mean over the class probabilities [D]: one mean over all 1,080 values
+would drown the 80. The score is the absolute difference on the class probabilities only, so
+that ResNet-50 is not run at inference [P].
+"""
+
+import torch
+from torch import Tensor
+
+from ssmtl.core.errors import InputError
+from ssmtl.learning.tasks.base import Batch, Shapes, Task, Views, classifier
+
+RESNET = 1000
+
+
+class Distillation(Task):
+    name = "distillation"
+    settings = ("distillation_weight",)
+
+    def __init__(self, shapes: Shapes):
+        super().__init__(shapes)
+        self.weight = shapes.settings["distillation_weight"]
+        self.head = classifier(shapes.channels, shapes.side, RESNET + shapes.classes)
+        self.register_buffer("mean", torch.zeros(RESNET))
+        self.register_buffer("deviation", torch.ones(RESNET))
+
+    def fit(self, targets: dict[str, Tensor]) -> None:
+        if "resnet50" not in targets:
+            raise InputError("train.tasks: distillation needs teachers, and pictures have none")
+        values = targets["resnet50"].double()
+        self.mean.copy_(values.mean(0))
+        # A constant output carries nothing: dividing by 1 leaves it at zero after centring.
+        deviation = values.std(0, correction=0)
+        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+
+    def views(self, batch: Batch) -> Views:
+        return {"middle": batch.as_seen}
+
+    test_views = views
+
+    def student(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Predictions: standardised ResNet outputs (B, 1000), class probabilities (B, C)."""
+        output = self.head(features["middle"]).float()
+        return output[:, :RESNET], output[:, RESNET:]
+
+    def loss(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
+        resnet, probabilities = self.student(features)
+        teacher = (batch.targets["resnet50"] - self.mean) / self.deviation
+        loss = (resnet - teacher).abs().mean()
+        return loss + (probabilities - batch.targets["class_probs"]).abs().mean()
+
+    def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
+        _, probabilities = self.student(features)
+        # Differences beyond a probability's range are the student's, not the object's.
+        difference = (probabilities.clamp(0, 1) - batch.targets["class_probs"]).abs()
+        if self.shapes.settings["distillation_reduction"] == "sum":
+            return difference.sum(1).clamp(max=1)
+        return difference.mean(1)

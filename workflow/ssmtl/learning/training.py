@@ -1,0 +1,378 @@
+"""Stage `train`: all tasks jointly, on normal video or pictures only.
+
+The weights with the lowest loss on what is held out of training, whole clips or single pictures,
+are kept [M]. Test labels are never seen here. Constants: docs/methods.md.
+"""
+
+import importlib.metadata
+import io
+import json
+import logging
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ssmtl import __version__
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, memory_errors, precision, seed_everything
+from ssmtl.core.errors import InputError
+from ssmtl.core.progress import progress
+from ssmtl.learning import distributed, encoders, tasks
+from ssmtl.learning import model as models
+from ssmtl.learning.samples import (
+    POOL,
+    VALIDATION,
+    Loader,
+    Samples,
+    draws,
+    epoch_order,
+    epoch_steps,
+    held_out,
+)
+
+log = logging.getLogger(__name__)
+
+READ = 20  # steps whose losses are read from the device at once
+
+
+@dataclass
+class State:
+    """All that a run needs to go on where it was."""
+
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    best: dict = field(default_factory=dict)  # the model's state at best_step
+    history: list[dict] = field(default_factory=list)
+    running: dict[str, float] = field(default_factory=dict)  # loss sums since the last validation
+
+
+def total_steps(rows: int, settings: dict) -> int:
+    """Optimiser steps of the run: `cubes_seen` objects where that is set, else `epochs`."""
+    per_epoch = epoch_steps(rows, settings["batch"])
+    if settings["cubes_seen"]:
+        return max(1, round(settings["cubes_seen"] / rows * per_epoch))
+    return settings["epochs"] * per_epoch
+
+
+def rate(step: int, total: int, settings: dict) -> float:
+    """The learning rate of a step: constant, or falling to zero along half a cosine."""
+    if settings["schedule"] == "constant":
+        return settings["learning_rate"]
+    return settings["learning_rate"] * 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def optimiser(model: models.Model, settings: dict, fused: bool) -> torch.optim.Optimizer:
+    """Adam, or stochastic gradient descent with Nesterov's momentum."""
+    common = {
+        "lr": settings["learning_rate"],
+        "weight_decay": settings["weight_decay"],
+        "fused": fused,
+    }
+    if settings["optimiser"] == "adam":
+        return torch.optim.Adam(model.parameters(), **common)
+    momentum = settings["momentum"]
+    return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
+
+
+class Trainer:
+    """One run: `fit` from the start or from a state, `state` to keep."""
+
+    def __init__(self, model: models.Model, loader: Loader, train, validation, settings, seed):
+        self.model, self.loader, self.settings, self.seed = model, loader, settings, seed
+        self.train_rows, self.validation_rows = train, validation
+        self.optimiser = optimiser(model, settings, fused=loader.device.type == "cuda")
+        self.total = total_steps(len(train), settings)
+        self.per_epoch = epoch_steps(len(train), settings["batch"])
+        self.state = State()
+        self.unread: list[torch.Tensor] = []  # losses of the last steps, still on the device
+
+    def losses(self, batch) -> dict[str, torch.Tensor]:
+        """Task losses of a batch; weights and losses are float32 whatever the precision."""
+        low = self.settings["precision"] == "bfloat16"
+        with torch.autocast(self.loader.device.type, torch.bfloat16, enabled=low):
+            return self.model.losses(batch)
+
+    def step(self, batch) -> None:
+        """One optimiser step."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(self.state.step, self.total, self.settings)
+        losses = self.losses(batch)
+        self.unread.append(whole(losses, batch))
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        distributed.add_gradients(self.model.parameters())
+        self.optimiser.step()
+        self.state.step += 1
+
+    def read_losses(self) -> None:
+        """Adds the losses of the last steps to the running sums; InputError for one not finite.
+
+        Not at every step, since the device would then wait for the host; but before anything is
+        kept of the weights.
+        """
+        names = ["total", *self.model.tasks]
+        first = self.state.step - len(self.unread)
+        rows = torch.stack(self.unread).tolist() if self.unread else []
+        self.unread = []
+        for step, (*means, count) in enumerate(rows, first):
+            values = dict(zip(names, means, strict=True))
+            self.check_finite(values, "loss", step)
+            for name, value in {**values, "cubes": int(count), "steps": 1}.items():
+                self.state.running[name] = self.state.running.get(name, 0) + value
+
+    def check_finite(self, losses: dict[str, float], what: str, step: int) -> None:
+        """InputError for a loss that is not finite: from then on all weights are lost."""
+        if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
+            raise InputError(
+                f"training: the {what} of {' and '.join(bad)} is {losses[bad[0]]} at step "
+                f"{step}; lower train.learning_rate ({self.settings['learning_rate']}), "
+                "or, where it is so from step 0, make the teachers' files again"
+            )
+
+    @torch.inference_mode()
+    def validate(self) -> None:
+        """Losses on the held-out rows, always with the same views; keeps the best weights."""
+        self.model.eval()
+        numbers = self.draws(VALIDATION)
+        names, sums, count = ["total", *self.model.tasks], 0, 0
+        pools = np.split(self.validation_rows, range(POOL, len(self.validation_rows), POOL))
+        for batch in self.loader.batches(pools, self.settings["batch"], numbers):
+            values = whole(self.losses(batch), batch)
+            sums = sums + values[:-1] * values[-1]
+            count += int(values[-1])
+        if count != len(self.validation_rows):
+            raise RuntimeError(f"validated {count} of {len(self.validation_rows)} samples")
+        self.model.train()
+        state = self.state
+        seen = state.running.pop("cubes") + (
+            state.history[-1]["cubes_seen"] if state.history else 0
+        )
+        taken = state.running.pop("steps")
+        train = {name: value / taken for name, value in state.running.items()}
+        held = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
+        self.check_finite(held, "validation loss", state.step)
+        for split, values in (("train", train), ("validation", held)):
+            row = {"step": state.step, "cubes_seen": int(seen), "split": split}
+            state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
+        state.running = {}
+        if held["total"] < state.best_loss:
+            state.best_loss, state.best_step = held["total"], state.step
+            state.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        log.info(
+            "step %d of %d: validation %s",
+            state.step,
+            self.total,
+            ", ".join(f"{name} {value:.4f}" for name, value in held.items()),
+        )
+
+    def draws(self, epoch: int) -> dict[str, torch.Tensor]:
+        names = [*self.model.tasks, "flip"]
+        return draws(len(self.loader.samples), self.seed, epoch, names)
+
+    def remaining(self):
+        """The batches from the current step to the end of the run."""
+        while self.state.step < self.total:
+            epoch, skip = divmod(self.state.step, self.per_epoch)
+            pools = epoch_order(self.train_rows, self.seed, epoch)
+            numbers = self.draws(epoch)
+            for batch in self.loader.batches(pools, self.settings["batch"], numbers, skip):
+                if self.settings["flip"]:
+                    batch.mirrored = batch.draws["flip"] < 0.5
+                yield batch
+
+    def fit(self, checkpoint: "Checkpoint") -> None:
+        """Trains to the last step, validating and checkpointing on the way."""
+        marks = np.linspace(0, self.total, self.settings["validations"] + 1).round().astype(int)
+        saves = {*marks, *range(0, self.total, self.settings["checkpoint_steps"])}
+        self.model.train()
+        left = self.total - self.state.step
+        batches = self.remaining()
+        if distributed.is_first():
+            batches = progress(batches, "train", "step", left)
+        for batch in batches:
+            self.step(batch)
+            if self.state.step in marks or self.state.step in saves or len(self.unread) == READ:
+                self.read_losses()
+            if self.state.step in marks:
+                self.validate()
+            if self.state.step in saves and distributed.is_first():
+                checkpoint.save(self)
+            if self.state.step == self.total:
+                break
+
+
+def whole(losses: dict[str, torch.Tensor], batch) -> torch.Tensor:
+    """The losses of a batch over all processes, and its number of samples: (losses + 1,)."""
+    parts = torch.stack(list(losses.values())).detach()
+    return distributed.total(torch.cat((parts, parts.new_tensor([len(batch.cubes)]))))
+
+
+class Checkpoint:
+    """The resumable state of a run, outside the declared outputs.
+
+    It is used again only for the same settings, samples and code.
+    """
+
+    def __init__(self, path: Path, fingerprint: str):
+        self.path, self.fingerprint = path, fingerprint
+
+    def save(self, trainer: Trainer) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "model": trainer.model.state_dict(),
+            "optimiser": trainer.optimiser.state_dict(),
+            "state": vars(trainer.state),
+        }
+        # Opened here, since torch's own writer does not say that the disk is full.
+        with store.replacing(self.path) as path, open(path, "wb") as file:
+            torch.save(state, file)
+
+    def restore(self, trainer: Trainer) -> None:
+        """Puts a matching state back; a foreign or damaged one is passed over with a line."""
+        # One process reads for all: the others may be on machines that do not see the file.
+        state = distributed.from_first(lambda: self.path.exists() and self.path.read_bytes())
+        if not state:
+            return
+        try:
+            device = trainer.loader.device
+            saved = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+        except Exception as error:
+            log.warning("%s: unreadable (%s), training starts anew", self.path, error)
+            return
+        if saved["fingerprint"] != self.fingerprint:
+            log.info("%s: of other settings or data, training starts anew", self.path)
+            return
+        trainer.model.load_state_dict(saved["model"])
+        trainer.optimiser.load_state_dict(saved["optimiser"])
+        trainer.state = State(**saved["state"])
+        log.info("resuming at step %d of %d", trainer.state.step, trainer.total)
+
+
+def specification(samples: Samples, settings: dict) -> dict:
+    """What `model.build` needs, as kept in the model's card."""
+    # A picture is a cube of one frame.
+    cubes, names = {"radius": 0, "max_gap": 1} | samples.settings, settings["tasks"]
+    if samples.shape[0] != 2 * cubes["radius"] * cubes["max_gap"] + 1:
+        raise InputError(
+            f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames are those of "
+            "the test split; train on the training split"
+        )
+    return {
+        "tasks": settings["tasks"],
+        "encoder": settings["encoder"],
+        **{key: settings[key] for key in encoders.load(settings["encoder"]).settings},
+        "size": cubes["size"],
+        "radius": cubes["radius"],
+        "max_gap": cubes["max_gap"],
+        "classes": samples.classes,
+        "settings": {key: settings[key] for name in names for key in tasks.load(name).settings},
+    }
+
+
+def train_model(
+    output: Path,
+    *,
+    cubes: list[Path],
+    teachers: list[Path],
+    state: Path,
+    seed: int,
+    settings: dict,
+    code: str,
+    groups: list[str] | None = None,
+) -> None:
+    """Writes model.safetensors, model.json and history.csv into a folder.
+
+    cubes: of video, with teachers beside them, or pictures, without; groups: the classes of
+    pictures to learn, all where not given. `state` is a folder for the resumable state, removed
+    when the run is complete. The first of several processes writes.
+    """
+    seed_everything(seed)
+    with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
+        device = chosen_device()
+        settings = settings | {"precision": precision(device, settings["precision"])}
+        train, validation = held_out(samples, settings["validation"], seed)
+        spec = specification(samples, settings)
+        mark = store.digest(spec, settings, samples.digest, seed, code)
+        if distributed.from_first(lambda: finished(output, mark)):
+            log.info("%s: trained already", output)
+            if distributed.is_first():
+                shutil.rmtree(state)
+            return
+        checkpoint = Checkpoint(state / "state.pt", mark)
+        model = models.build(spec).to(device)
+        for task in model.tasks.values():
+            task.fit({name: values[train] for name, values in samples.targets.items()})
+        with memory_errors(
+            f"training with train.batch {settings['batch']}", "lower train.batch, or free the GPU"
+        ):
+            trainer = Trainer(model, Loader(samples, device), train, validation, settings, seed)
+            checkpoint.restore(trainer)
+            trainer.fit(checkpoint)
+        if not distributed.is_first():
+            return
+        result = trainer.state
+        model.load_state_dict(result.best)
+        history = pd.DataFrame(result.history)
+        with store.replacing(output / "history.csv") as path:
+            history.to_csv(path, index=False, float_format="%.6g")
+        card = {
+            "spec": spec,
+            "settings": settings,
+            "seed": seed,
+            "best": {"step": result.best_step, "validation_loss": result.best_loss},
+            "train": {
+                **learnt(samples, train, validation),
+                "cubes_seen": int(history["cubes_seen"].max()),
+            },
+            "versions": versions(),
+            "fingerprint": mark,
+        }
+        models.save(output, model.cpu(), card)
+        shutil.rmtree(state)
+
+
+def learnt(samples: Samples, train: np.ndarray, validation: np.ndarray) -> dict:
+    """What a card says of the samples: rows int (n,) for training and for validation."""
+    if samples.pictures:
+        return {
+            "classes": samples.clips,
+            "pictures": len(train),
+            "validation_pictures": len(validation),
+            "digest": samples.digest,
+        }
+    return {
+        "clips": len(np.unique(samples.clip[train])),
+        "objects": len(train),
+        "validation_clips": sorted({samples.clips[clip] for clip in samples.clip[validation]}),
+        "validation_objects": len(validation),
+    }
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder for all processes that train together."""
+    with store.locked(folder) if distributed.is_first() else nullcontext():
+        distributed.wait()
+        yield
+
+
+def finished(output: Path, mark: str) -> bool:
+    """Whether another process completed this very run while ours waited for it."""
+    card, weights = output / "model.json", output / "model.safetensors"
+    return (
+        card.exists() and weights.exists() and json.loads(card.read_text())["fingerprint"] == mark
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that the numbers depend on."""
+    names = ("torch", "torchvision", "ultralytics", "numpy", "h5py", "scipy")
+    return {"ssmtl": __version__} | {name: importlib.metadata.version(name) for name in names}

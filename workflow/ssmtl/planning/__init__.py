@@ -1,0 +1,1 @@
+"""What Snakemake asks: paths, inputs, parameters and limits of every job."""

@@ -1,0 +1,234 @@
+"""Stage `report`: one self-contained HTML page about a data set and the models run on it."""
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ssmtl import __version__
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.formats.manifest import read_manifest
+from ssmtl.formats.tables import read_csv
+from ssmtl.learning import model as models_
+from ssmtl.reporting import clips as clips_
+from ssmtl.reporting import event_details as events
+from ssmtl.reporting import interactive as figures
+from ssmtl.reporting import published
+from ssmtl.reporting.inventory import folder_size, stage_rows, stage_times
+from ssmtl.reporting.page import (
+    as_yaml,
+    environment,
+    file_size,
+    known,
+    mean,
+    notes_of,
+    percent,
+    spread,
+)
+from ssmtl.reporting.runs import (
+    BORDERS,
+    METRICS,
+    PLACES,
+    Run,
+    clip_table,
+    headline,
+    kind_table,
+    lacking,
+    load_models,
+    metric_table,
+    places_of,
+    scores_of,
+)
+
+log = logging.getLogger(__name__)
+
+EVENTS = 12  # highest-scoring events shown per model
+MISTAKES = 6  # false alarms shown per model, and misses
+
+
+def as_script(value) -> Markup:
+    """JSON for a `<script>`: no tag in a string may end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def roc_of(run: Run) -> dict | None:
+    scores = run.metrics["scores"].get(run.metrics["border"], {})
+    auc = {column: scores.get(column, {}).get("micro") for column in run.columns}
+    return figures.roc(run.frames, run.columns, auc)
+
+
+def to_look_at(view: dict, number: int) -> list[dict]:
+    """What a reader should see first of a model: sentences with their place on the page."""
+    points = []
+    if view["events"]:
+        e = view["events"][0]["event"]
+        words = f" ({e.truth})" if e.truth else ""
+        text = f"The highest score: clip {e.clip}, frames {e.first} to {e.last}{words}"
+        points.append({"text": text, "href": f"#events-{number}"})
+    if view["labelled"]:
+        counts = view["counts"]
+        text = (
+            f"False alarms: {counts['false']} of {counts['events']} events; misses: "
+            f"{counts['missed']} of {counts['stretches']} labelled stretches"
+        )
+        points.append({"text": text, "href": f"#mistakes-{number}"})
+    for what, rows, name, href in (
+        ("kind", view["kinds"], "kind", "#kinds"),
+        ("clip", view["clips"], "clip", "#clips"),
+    ):
+        measured = [row for row in rows if known([row["auc"][0]])]
+        if len(measured) > 1:
+            low = min(measured, key=lambda row: row["auc"][0])
+            text = f"The hardest {what}: {low[name]}, AUC {percent(low['auc'][0])} %"
+            points.append({"text": text, "href": href})
+    return points
+
+
+def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, videos) -> dict:
+    """All that the page shows of its model `number`; figures and events are of the first run."""
+    first = runs[0]
+    border = first.metrics["border"]
+    level = events.threshold(first.frames)
+    found = events.found_events(first.clips.values(), level)
+    false = [event for event in found if event.truth == "normal"]
+    missed = events.missed_events(first.clips.values(), level)
+    model, _ = models_.load(first.folder / "model.safetensors")
+
+    def explained(chosen):
+        return events.explained(first, model, stages, chosen)
+
+    view = {
+        "name": first.model,
+        "number": number,
+        "runs": runs,
+        "columns": first.columns,
+        "tasks": first.tasks,
+        "border": border,
+        "labelled": first.metrics["labelled"],
+        "headline": headline(runs),
+        "metrics": metric_table(runs),
+        "per_run": [(run.seed, metric_table([run])) for run in runs] if len(runs) > 1 else [],
+        "ours": [
+            spread(scores_of(runs, border, "combined", metric))
+            for metric in ("micro", "macro_padded")
+        ]
+        + [spread(places_of(runs, "combined", metric)) for metric in ("rbdc", "tbdc")],
+        "baseline": [
+            spread(scores_of(runs, border, "speed", metric)) for metric in ("micro", "macro_padded")
+        ]
+        + [spread(places_of(runs, "speed", metric)) for metric in ("rbdc", "tbdc")],
+        "lacking": lacking(runs),
+        "kinds": kind_table(runs),
+        "clips": clip_table(runs),
+        "panels": clips_.panels(first, manifest, videos, level),
+        "filmed": any(model == first.model for model, _ in videos),
+        "level": level,
+        "range": score_range(first),
+        "events": explained(found[:EVENTS]),
+        "false": explained(false[:MISTAKES]),
+        "missed": explained(missed[:MISTAKES]),
+        "counts": {
+            "events": len(found),
+            "false": len(false),
+            "missed": len(missed),
+            "stretches": sum(len(clips_.truths(c) or ()) for c in first.clips.values()),
+        },
+        "roc": roc_of(first),
+        "distributions": {c: figures.distribution(first.frames, c) for c in first.columns},
+        "losses": figures.losses(read_csv(first.folder / "history.csv", text=("split",))),
+    }
+    return view | {"points": to_look_at(view, number)}
+
+
+def score_range(run: Run) -> list[float]:
+    """The combined scores between which boxes change their colour: low, and alarming."""
+    scores = run.objects["combined"].astype(float)
+    return [0.0, max(float(scores.quantile(0.99)), 1e-3) if len(scores) else 1.0]
+
+
+def clip_means(view: dict) -> dict[str, float | None]:
+    """The combined AUC of every clip."""
+    return {row["clip"]: mean(row["auc"][:1]) for row in view["clips"]}
+
+
+def write_report(
+    output: Path,
+    *,
+    dataset: str,
+    config: dict,
+    manifest: Path,
+    frames: list[Path],
+    detections: list[Path],
+    cubes: list[Path],
+    teachers: list[Path],
+    runs: list[Path],
+    videos: list[Path] = (),
+    benchmarks: Path | None = None,
+) -> None:
+    """Writes the report of a data set: one HTML file that needs no network and no other file.
+
+    The stage files are those of all splits and shards, `data/{split}/{shard}/{stage}.h5`; `runs`
+    are folders `models/{model}/seed{seed}`, `videos` folders `{model}/seed{seed}` with
+    `{clip}.mp4` of a model's first run; `benchmarks` is where Snakemake notes the stages' times.
+    `config["notes"]` (list of str) is shown at the top, `config["published"]` names the published
+    results to show. Raises InputError where a file is missing or broken, and without any run.
+    """
+    models = load_models(runs)
+    if not models:
+        raise InputError(f"{output}: no model to report on; train and score one first")
+    results = published.results_for(config.get("published"))
+    rows = read_manifest(manifest)
+    files = {"frames": frames, "detections": detections, "cubes": cubes, "teachers": teachers}
+    stages = events.Stages(config, **files)
+    firsts = [group[0] for group in models.values()]
+    found = clips_.clip_videos(firsts, [Path(folder) for folder in videos], Path(output))
+    views = [
+        model_view(number, group, stages, rows, found)
+        for number, group in enumerate(models.values(), 1)
+    ]
+    page = (
+        environment()
+        .get_template("template.html.j2")
+        .render(
+            dataset=dataset,
+            notes=notes_of(config),
+            clips=rows["split"].value_counts().to_dict(),
+            minutes=minutes(rows),
+            totals=firsts[0].metrics,
+            models=views,
+            # The place of every clip on the page, by model and clip.
+            ids={
+                (view["name"], panel["clip"]): f"timeline-{view['number']}-{place}"
+                for view in views
+                for place, panel in enumerate(view["panels"], 1)
+            },
+            stills=clips_.still_frames(stages, firsts[0].clips),
+            metric_names=list(METRICS.values()),
+            place_names=list(PLACES.values()),
+            borders=BORDERS,
+            published=results,
+            differences=published.DIFFERENCES,
+            stages=stage_rows(files, models),
+            times=stage_times(benchmarks),
+            sizes={run.folder: folder_size(run.folder) for view in views for run in view["runs"]},
+            config=as_yaml(config),
+            citations=published.citations(__version__),
+            plotly=Markup(get_plotlyjs()),
+            as_script=as_script,
+            clip_means=clip_means,
+        )
+    )
+    with store.replacing(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    log.info("%s: %d models, %s", output, len(views), file_size(Path(output).stat().st_size))
+
+
+def minutes(manifest: pd.DataFrame) -> float:
+    """How long the test clips play."""
+    test = manifest[manifest["split"] == "test"]
+    return float((test["frames"] / test["fps"]).sum() / 60)

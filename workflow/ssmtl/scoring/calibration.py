@@ -1,0 +1,137 @@
+"""Stage calibrate: how the tasks score what is normal."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, memory_errors
+from ssmtl.core.errors import InputError
+from ssmtl.core.progress import progress
+from ssmtl.learning.samples import Samples, held_out
+from ssmtl.scoring.fusion import combine, quantiles_of
+from ssmtl.scoring.objects import (
+    clip_scores,
+    concatenated,
+    load_for,
+    model_settings,
+    name_of,
+    score_batch,
+    stored_batches,
+)
+
+
+def calibrate(
+    output: Path,
+    *,
+    weights: Path,
+    cubes: list[Path],
+    teachers: list[Path],
+    settings: dict,
+    groups: list[str] | None = None,
+) -> None:
+    """Writes the quantiles of every task's score on the clips or pictures held out of training."""
+    device = chosen_device()
+    with Samples(cubes, teachers, groups) as samples:
+        model, card = load_for(
+            weights, samples.classes, samples.settings, model_settings(settings), device
+        )
+        with memory_errors("calibrate", "lower score.batch, or free the GPU"):
+            scores = held_out_scores(model, card, samples, settings["batch"], device)
+        about = objects_settings(samples.pairs[0])
+    quantiles = {name: quantiles_of(values) for name, values in scores.items()}
+    combined = combine(scores, settings["fusion"], quantiles)
+    with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
+        for name, values in quantiles.items():
+            file[name] = values
+        file.attrs["combined"] = quantiles_of(combined)
+
+
+def held_out_scores(model, card: dict, samples: Samples, batch: int, device) -> dict:
+    """Task scores of what was held out of training, per task float32 (N,)."""
+    if samples.pictures:
+        if card["train"]["digest"] != samples.digest:
+            raise InputError(
+                f"{samples.pairs[0][0].file.filename}: {', '.join(samples.clips)} are other "
+                "pictures than the model was trained on; give the same file and the same --groups"
+            )
+        _, rows = held_out(samples, card["settings"]["validation"], card["seed"])
+        parts = [
+            score_batch(model, samples.read(part).numpy(), {}, device)
+            for part in np.split(rows, range(batch, len(rows), batch))
+        ]
+    else:
+        held, radius = set(card["train"]["validation_clips"]), card["spec"]["radius"]
+        pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
+        parts = [
+            clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]), device)
+            for pair in progress(pairs, "calibrate", "clip")
+        ]
+    return concatenated(parts, list(model.tasks))
+
+
+# What decides how an object looks to the model and its teacher, by stage.
+OBJECTS = {
+    "cubes": ("size", "radius", "scale"),
+    "images": ("size",),
+    "teachers": ("backend", "image_size", "context"),
+}
+
+
+def objects_settings(pair: tuple[h5py.Group, h5py.Group | None]) -> dict:
+    """Those settings of a clip's cubes and teachers, or of pictures, by stage."""
+    found = {}
+    for group in filter(None, pair):
+        stage, settings = group.file.attrs["kind"], store.settings_of(group.file)
+        found[stage] = {key: settings[key] for key in OBJECTS[stage]}
+    return found
+
+
+def quantiles_for(calibration: Path | None, settings: dict, model, about: dict) -> dict | None:
+    """The calibration of a model's scores, if there is one, checked against what is scored.
+
+    about: the settings of its objects' stages.
+    """
+    if calibration is None:
+        return None
+    quantiles = read_calibration(calibration, settings, model.tasks)
+    check_objects(calibration, about)
+    return quantiles
+
+
+def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[str, np.ndarray]:
+    """Ascending quantiles (Q,) per task; InputError where they are not of these tasks' scores.
+
+    settings: those of the scores, with `distillation_reduction`.
+    """
+    with store.read(path, "calibration") as file:
+        found, wanted = store.settings_of(file), "distillation_reduction"
+        if set(file) != set(tasks):
+            raise InputError(
+                f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
+                f"{', '.join(sorted(tasks))}; calibrate with the same model"
+            )
+        if found[wanted] != settings[wanted]:
+            raise InputError(
+                f"{path}: made with score.{wanted} {found[wanted]}, the scores with "
+                f"{settings[wanted]}; calibrate again, or score with that setting"
+            )
+        return {name: file[name][:] for name in file}
+
+
+def check_objects(calibration: Path, found: dict) -> None:
+    """InputError where a calibration's objects were cropped or looked at in another way."""
+    with store.read(calibration, "calibration") as file:
+        expected = json.loads(file.attrs["objects"])
+    for stage, values in expected.items():
+        if stage not in found:
+            raise InputError(f"{calibration}: of another kind of model; calibrate this one")
+        for key, value in values.items():
+            if found[stage][key] != value:
+                raise InputError(
+                    f"{calibration}: made with {stage}.{key} {value}, these objects with "
+                    f"{found[stage][key]}; use the setting that the model was trained with"
+                )

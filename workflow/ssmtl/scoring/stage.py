@@ -1,0 +1,152 @@
+"""Stages `calibrate` and `score`: from cubes to the anomaly score of every object.
+
+The four scores are averaged per object [P]. With `fusion: ecdf` or `fisher` each task's score is
+first mapped through the distribution of that score on the held-out normal clips of the training
+split [D], so that tasks of different spread weigh the same.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, memory_errors
+from ssmtl.core.progress import progress
+from ssmtl.formats.frames import Frames
+from ssmtl.learning.samples import matching, read_samples
+from ssmtl.scoring import from_frames
+from ssmtl.scoring.baselines import box_speed
+from ssmtl.scoring.calibration import objects_settings, quantiles_for
+from ssmtl.scoring.fusion import combine
+from ssmtl.scoring.objects import (
+    check_range,
+    clip_scores,
+    load_for,
+    model_settings,
+    name_of,
+    stored_batches,
+)
+from ssmtl.stages.cubes import check_clips
+from ssmtl.stages.teachers import load_teacher
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is scored of a clip, or of a class of pictures: a group of cubes, or of detections."""
+
+    group: h5py.Group  # has the name and, as attributes, frames, width and height
+    places: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
+    batches: Iterable[tuple]  # cubes and targets as for `score_batch`
+
+
+def score_objects(
+    output: Path,
+    *,
+    weights: Path,
+    calibration: Path | None,
+    cubes: Path,
+    teachers: Path | None,
+    settings: dict,
+) -> None:
+    """Writes the scores of every object of one shard; rows as in its `cubes.h5`.
+
+    Or, without teachers, of every picture; rows as in its `images.h5`.
+    """
+    device = chosen_device()
+    with ExitStack() as stack:
+        crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
+        teacher = stack.enter_context(store.read(teachers, "teachers")) if teachers else None
+        model, card = load_for(
+            weights,
+            json.loads(teacher.attrs["classes"]) if teacher else [],
+            store.settings_of(crops),
+            model_settings(settings),
+            device,
+        )
+
+        def clip(name: str) -> Clip:
+            group = crops[name]
+            rows = matching(teacher, name, group)
+            places = {key: group[key][:] for key in ("frame", "box") if key in group}
+            batches = stored_batches(group, rows, card["spec"]["radius"], settings["batch"])
+            return Clip(group, places, batches)
+
+        # All clips are checked before the first is scored.
+        clips, video = [clip(name) for name in crops], teacher is not None
+        quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
+        write_scores(output, model, clips, len(clips), video, quantiles, settings, device)
+
+
+def score_frames(
+    output: Path,
+    *,
+    weights: Path,
+    calibration: Path | None,
+    frames: Path,
+    detections: Path,
+    cubes: dict,
+    teachers: dict,
+    settings: dict,
+) -> None:
+    """Writes the same scores straight from the frames and boxes of one shard.
+
+    cubes, teachers: the settings of the stages that are left out.
+    """
+    device = chosen_device()
+    with (
+        store.read(frames, "frames") as source,
+        store.read(detections, "detections") as found,
+    ):
+        check_clips(source, found)
+        detector, classes = load_teacher(found, teachers, device)
+        model, _ = load_for(weights, classes, cubes, model_settings(settings), device)
+        about = {"cubes": cubes, "teachers": teachers}
+        quantiles = quantiles_for(calibration, settings, model, about)
+
+        def clip(name: str) -> Clip:
+            objects = from_frames.Objects.of(found[name], cubes)
+            batches = from_frames.batches(
+                Frames(source[name]), objects, detector, cubes, teachers, settings["batch"], device
+            )
+            return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
+
+        clips = (clip(name) for name in source)
+        write_scores(output, model, clips, len(source), True, quantiles, settings, device)
+
+
+def write_scores(
+    output: Path,
+    model,
+    clips: Iterable[Clip],
+    count: int,
+    video: bool,
+    quantiles: dict | None,
+    settings: dict,
+    device,
+) -> None:
+    """Writes the task scores of `count` clips, the combined one and, of video, the baseline."""
+    columns = [*model.tasks, "combined", *(["speed"] if video else [])]
+    with (
+        store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
+        memory_errors("score", "lower score.batch, or free the GPU"),
+    ):
+        for clip in progress(clips, "score", "clip", count):
+            name = name_of(clip.group)
+            scores = clip_scores(model, clip.batches, name, device)
+            extra = {"combined": combine(scores, settings["fusion"], quantiles)}
+            if video:
+                extra["speed"] = box_speed(**clip.places)
+            check_range(extra, name)
+            group = out.create_group(clip.group.name)
+            for key, values in {**clip.places, **scores, **extra}.items():
+                group[key] = values
+            for key in ("frames", "width", "height"):
+                group.attrs[key] = clip.group.attrs[key]

@@ -1,0 +1,1 @@
+"""The stages from a folder of video or pictures to what is learnt from, one module each."""

@@ -1,0 +1,166 @@
+"""Stage `detect`: the objects of every frame, with their full class-probability vectors."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from ssmtl import detection
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, one_torch_thread
+from ssmtl.core.errors import InputError
+from ssmtl.core.progress import progress
+from ssmtl.core.threads import ahead
+from ssmtl.detection import imported
+from ssmtl.detection.base import Boxes
+from ssmtl.formats.frames import Frames
+
+log = logging.getLogger(__name__)
+
+CPU_BATCH = 4  # each core has its own; more at once is not faster there, and takes memory
+GPU_BATCH = 128  # the largest that is tried
+SAMPLE = 8  # frames on which the batch size is measured
+WRITE = 64  # batches whose boxes are written at once
+CHUNK = 512  # rows of boxes that lie together in the file
+
+
+def detected(detector, frames: Frames, settings: dict) -> Iterator[tuple[np.ndarray, Boxes]]:
+    """Frame numbers int32 (n,) and boxes of a clip, a run of frames at a time.
+
+    Each thread takes a batch from the encoded frames to the boxes, so that decoding, the network
+    and the suppression of boxes overlap. On a CPU the threads share the cores, and nothing waits
+    for all of them; on a GPU they take turns.
+    """
+    limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
+    on_cpu = detector.device.type == "cpu"
+    largest = CPU_BATCH if on_cpu else GPU_BATCH
+    with one_torch_thread() if on_cpu else nullcontext():
+        if not detector.batch:
+            _, some = next(frames.encoded_blocks(SAMPLE))
+            pictures = decoded(frames, 0, some, detector.device, settings)
+            detector.batch = detection.fastest_batch(detector, pictures, largest, **limits)
+        if on_cpu:
+            detector.batch = min(detector.batch, CPU_BATCH)
+
+        def look(item) -> tuple[np.ndarray, Boxes]:
+            first, data = item
+            pictures = decoded(frames, first, data, detector.device, settings)
+            found = detection.detect(detector, pictures, **limits)
+            numbers = np.arange(first, first + len(found), dtype=np.int32)
+            return np.repeat(numbers, [len(boxes) for boxes in found]), joined(found)
+
+        yield from ahead(look, frames.encoded_blocks(detector.batch))
+
+
+def decoded(frames: Frames, first: int, data: list, device: torch.device, settings: dict) -> list:
+    """Some frames from number `first` on, uint8 (H, W, 3) each.
+
+    With `gpu_decode` JPEG is decoded by the GPU; what it cannot read, by the CPU.
+    """
+    if settings["gpu_decode"] and device.type == "cuda" and frames.encoding == "jpeg":
+        try:
+            return decoded_jpegs(data, device)
+        except RuntimeError as error:
+            log.debug("%s: frame %d and on: %s; decoded on the CPU", frames.name, first, error)
+    return [frames.decode(number, each) for number, each in enumerate(data, first)]
+
+
+def decoded_jpegs(data: list[np.ndarray], device: torch.device) -> list[torch.Tensor]:
+    """JPEG images decoded by a device, uint8 (H, W, 3) RGB each."""
+    from torchvision.io import ImageReadMode, decode_jpeg  # deprecated there, and needed only here
+
+    images = [torch.from_numpy(each) for each in data]
+    pictures = decode_jpeg(images, mode=ImageReadMode.RGB, device=device)
+    return [picture.permute(1, 2, 0) for picture in pictures]
+
+
+def joined(boxes: list[Boxes]) -> Boxes:
+    """The boxes of several frames as one."""
+    names = ("box", "confidence", "class_id", "class_probs")
+    return Boxes(*(np.concatenate([getattr(b, name) for b in boxes]) for name in names))
+
+
+def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> None:
+    """Stores one clip's boxes as they come, (frame (n,), Boxes) at a time.
+
+    As frame (N,), box (N, 4), confidence (N,), class_id (N,), class_probs (N, C).
+    """
+    names, found = ("frame", *Boxes.__annotations__), iter(found)
+    while some := list(islice(found, WRITE)):
+        numbers, boxes = zip(*some, strict=True)
+        arrays = {"frame": np.concatenate(numbers), **vars(joined(boxes))}
+        for name, values in arrays.items():
+            store.write_rows(group, name, values, chunk=CHUNK)
+    group.attrs.update(
+        frames=len(frames),
+        width=frames.width,
+        height=frames.height,
+        digest=store.digest([store.rows_digest(group[name]) for name in names]),
+    )
+    if not len(group["frame"]):
+        log.warning("%s: no objects found; its frames will score 0", frames.name)
+
+
+def detect_objects(
+    output: Path, *, frames: Path, boxes: Path | None, settings: dict, code: str
+) -> None:
+    """Writes `detections.h5` of one shard, from `frames.h5` and, where imported, a CSV of boxes."""
+    if settings["backend"] == "imported":
+        if boxes is None:
+            raise InputError("detect: --backend imported needs --boxes, a CSV of boxes")
+        table, detector = imported.read_boxes(boxes), None
+        classes = list(imported.class_names(table))
+    else:
+        detector = detection.load(
+            settings["backend"],
+            settings["weights"],
+            cfg=settings["cfg"],
+            names=settings["names"],
+            image_size=settings["image_size"],
+            device=chosen_device(),
+        )
+        detector.batch = settings["batch"]
+        classes = list(detector.classes)
+    given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
+    with (
+        store.read(frames, "frames") as source,
+        store.Parts(output, "detections", settings) as parts,
+    ):
+        total = sum(int(group.attrs["frames"]) for group in source.values())
+        for clip in progress(list(source), f"detect ({total} frames)", "clip"):
+            group = source[clip]
+            mark = store.digest(settings, code, group.attrs["digest"], given)
+            if parts.has(clip, mark):
+                continue
+            pictures = Frames(group)
+            if detector is None:
+                found = [
+                    imported.boxes_of_clip(
+                        table,
+                        clip,
+                        len(pictures),
+                        pictures.width,
+                        pictures.height,
+                        settings["confidence"],
+                    )
+                ]
+            else:
+                found = detected(detector, pictures, settings)
+            with parts.write(clip, mark) as out:
+                write_boxes(out, pictures, found)
+        parts.merge(classes=json.dumps(classes), detector=settings["backend"])
+    with store.read(output, "detections") as file:
+        count = sum(len(group["frame"]) for group in file.values())
+        if len(file) and not count:
+            log.warning(
+                "%s: no object in any clip; check detect.confidence (%s) and the weights",
+                output,
+                settings["confidence"],
+            )
+    log.info("detect: %d frames, %d objects", total, count)

@@ -1,0 +1,171 @@
+"""The manifest: one row per clip of a data set, with all that later stages need to know of it."""
+
+import inspect
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from ssmtl.core.errors import InputError
+from ssmtl.core.store import replacing
+from ssmtl.datasets import video as datasets
+from ssmtl.datasets.clips import Clip, shard_of
+from ssmtl.datasets.labels import checked, format_labels
+from ssmtl.formats.manifest import COLUMNS, SPLITS
+from ssmtl.media.codec import decode_image
+from ssmtl.media.images import image_files
+from ssmtl.media.video import probe_video
+
+log = logging.getLogger(__name__)
+
+
+def build_manifest(
+    output: Path,
+    *,
+    dataset: str,
+    reader: str,
+    root: Path,
+    options: dict,
+    exclude: list[str],
+    shards: dict[str, int],
+    expected_frames: dict[str, int] | None,
+    allow_partial: bool,
+    fps: float,
+    splits: Sequence[str] = SPLITS,
+    part: tuple[str, int] | None = None,
+) -> None:
+    """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
+
+    Only the clips of `splits` count.
+
+    `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
+    `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
+    are folders of images. With `part`, a split and a shard, only that shard's rows are made, and
+    no totals are checked. The frames per split are compared with `expected_frames`, or, where
+    that is None, with what the reader knows of the published data set. Raises InputError for
+    anything missing, repeated or of the wrong length; with `allow_partial` a wrong total is a
+    warning only.
+    """
+    module = datasets.reader(reader)
+    clips = [clip for clip in list_clips(module, root, options) if clip.split in splits]
+    left_out = [split for split in SPLITS if split not in splits]
+    exclude = [name for name in exclude if name.split("/")[0] not in left_out]
+    clips = without(clips, exclude, dataset)
+    check_names(clips, root, splits)
+    if part:
+        split, shard = part
+        count = shards[split]
+        clips = [c for c in clips if c.split == split and shard_of(c.name, count) == shard]
+    rows = [row_of(clip, module, shards[clip.split], fps) for clip in clips]
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    if not part:
+        if expected_frames is None:
+            expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
+        expected = {split: count for split, count in expected_frames.items() if split in splits}
+        check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
+        report(manifest, dataset)
+    with replacing(output) as temporary:
+        manifest.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def list_clips(module: ModuleType, root: Path, options: dict) -> list[Clip]:
+    """The reader's clips, training first, each split sorted by name."""
+    try:
+        inspect.signature(module.list_clips).bind(root, **options)
+    except TypeError as error:
+        name = module.__name__.rpartition(".")[2]
+        raise InputError(f"options of the data set reader '{name}': {error}") from error
+    clips = module.list_clips(Path(root), **options)
+    return sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.name))
+
+
+def without(clips: list[Clip], exclude: list[str], dataset: str) -> list[Clip]:
+    """The clips but for the excluded ones, each of which must name exactly one clip."""
+    excluded = set()
+    for name in exclude:
+        found = [clip for clip in clips if name in (clip.name, f"{clip.split}/{clip.name}")]
+        if not found:
+            raise InputError(f"datasets.{dataset}.exclude: there is no clip '{name}'")
+        if len(found) > 1:
+            raise InputError(
+                f"datasets.{dataset}.exclude: '{name}' is in both splits; "
+                f"write train/{name} or test/{name}"
+            )
+        excluded.update(found)
+    return [clip for clip in clips if clip not in excluded]
+
+
+def check_names(clips: list[Clip], root: Path, splits: Sequence[str]) -> None:
+    """Raises InputError for a name that a split has twice, and for a split without clips."""
+    counts = Counter((clip.split, clip.name) for clip in clips)
+    for (split, name), count in counts.items():
+        if count > 1:
+            sources = " and ".join(c.source for c in clips if (c.split, c.name) == (split, name))
+            raise InputError(f"{sources}: one name for {count} {split} clips; rename one of them")
+    for split in splits:
+        if not any(clip.split == split for clip in clips):
+            raise InputError(f"{root}: no clips in the {split} split; add some")
+
+
+def row_of(clip: Clip, module: ModuleType, shards: int, fps: float) -> dict:
+    """A clip's row of the manifest."""
+    frames, rate, width, height = probe(Path(clip.source), fps)
+    labels = module.frame_labels(clip, frames)
+    if labels:
+        checked(labels, clip.name, frames, Path(clip.labels or clip.source))
+    return {
+        "split": clip.split,
+        "shard": shard_of(clip.name, shards),
+        "clip": clip.name,
+        "source": clip.source,
+        "frames": frames,
+        "fps": rate,
+        "width": width,
+        "height": height,
+        "labels": format_labels(labels),
+        "tracks": clip.tracks,
+        "masks": clip.masks,
+    }
+
+
+def probe(source: Path, fps: float) -> tuple[int, float, int, int]:
+    """Frames, frames per second, width and height of a clip; decodes one image at most."""
+    if not source.is_dir():
+        return probe_video(source)
+    files = image_files(source)
+    height, width, _ = decode_image(files[0].read_bytes(), str(files[0])).shape
+    return len(files), fps, width, height
+
+
+def check_totals(
+    manifest: pd.DataFrame, expected: dict[str, int], allow_partial: bool, what: str
+) -> None:
+    """Compares each split's number of frames with the expected one."""
+    for split, frames in expected.items():
+        part = manifest[manifest.split == split]
+        found = int(part.frames.sum())
+        if found == frames:
+            continue
+        text = (
+            f"{what}: the {split} split has {found} frames in {len(part)} clips, expected {frames}"
+        )
+        if not allow_partial:
+            raise InputError(
+                f"{text}; fetch what is missing, or set allow_partial: true to go on with this"
+            )
+        log.warning("%s; going on, since allow_partial is set", text)
+
+
+def report(manifest: pd.DataFrame, dataset: str) -> None:
+    """Logs what was found, and warns of test clips that no metric can count."""
+    for split, part in manifest.groupby("split", sort=False):
+        log.info("%s: %s: %d clips, %d frames", dataset, split, len(part), part.frames.sum())
+    test = manifest[manifest.split == "test"]
+    unlabelled = test[test.labels == ""]["clip"].tolist()
+    if unlabelled:
+        names = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
+        counts = f"{len(unlabelled)} of {len(test)} test clips"
+        log.warning("%s: %s have no labels and count in no metric: %s", dataset, counts, names)

@@ -1,0 +1,232 @@
+"""Stage `teachers`: what the two teachers of the distillation task say of each object.
+
+ResNet-50's last layer before the softmax, on the middle crop (training only: it is not run at
+inference [P]), and the detector's class probabilities: those kept with the detection, or, for
+imported boxes, those of a detector run on the enlarged object crop.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+import torchvision
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from ssmtl import detection
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, memory_errors, seed_everything
+from ssmtl.core.errors import InputError
+from ssmtl.core.progress import progress
+from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.frames import Frames
+
+log = logging.getLogger(__name__)
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+GREY = 0.5  # around a crop that leaves the picture
+
+
+def load_resnet(weights: str, seed: int) -> torch.nn.Module:
+    """ResNet-50 with torchvision's named weights, weights from a file, or 'random' ones.
+
+    A seeded random ResNet is a fixed random function of the crop: it needs no download and is
+    called 'random teacher' wherever its figures appear.
+    """
+    if weights == "random":
+        seed_everything(seed)
+        return torchvision.models.resnet50()
+    if weights in torchvision.models.ResNet50_Weights.__members__:
+        try:
+            return torchvision.models.resnet50(weights=weights)
+        except OSError as error:
+            url = torchvision.models.ResNet50_Weights[weights].url
+            raise InputError(
+                f"teachers.resnet: {weights} could not be fetched ({error}); fetch {url} elsewhere "
+                "and give its path, or set 'random'"
+            ) from error
+    if not Path(weights).exists():
+        raise InputError(
+            f"teachers.resnet: '{weights}' is no file, no torchvision name "
+            f"({', '.join(torchvision.models.ResNet50_Weights.__members__)}) and not 'random'"
+        )
+    network = torchvision.models.resnet50()
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights}: not a state of torchvision's resnet50 ({reason})") from error
+    return network
+
+
+@torch.inference_mode()
+def resnet_outputs(network, crops: torch.Tensor, size: int, half: bool) -> torch.Tensor:
+    """Last-layer outputs of uint8 crops (N, S, S, 3), resized to `size`: float32 (N, 1000)."""
+    images = crops.permute(0, 3, 1, 2).float() / 255
+    if images.shape[-1] != size:
+        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    mean, deviation = (
+        torch.tensor(v, device=images.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    with torch.autocast("cuda", torch.bfloat16, enabled=half):
+        return network((images - mean) / deviation).float()
+
+
+def enlarged(
+    picture: torch.Tensor, box: torch.Tensor, size: int, context: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Square crops about objects, aspect kept, for a detector to look at.
+
+    picture uint8 (H, W, 3); box float32 (N, 4) in pixels; the crop's side is `context` times the
+    box's longer side. Returns float (N, 3, size, size) in [0, 1], grey outside the picture, and
+    where the objects lie in their crops, float32 (N, 4) in crop pixels.
+    """
+    centre, extent = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
+    half = extent.amax(1, keepdim=True) * context / 2
+    # A border as wide as the widest crop can reach, so that no sample is outside.
+    border = int(half.max().ceil()) + 1
+    image = picture.permute(2, 0, 1)[None].float() / 255
+    image = F.pad(image, (border,) * 4, value=GREY)
+    corners = torch.cat((centre - half, centre + half), 1) + border
+    index = torch.zeros(len(box), 1, device=box.device)
+    crops = roi_align(image, torch.cat((index, corners), 1), size, sampling_ratio=-1, aligned=True)
+    inside = (box - (centre - half).repeat(1, 2)) * (size / (2 * half))
+    return crops, inside
+
+
+class ClassVectors:
+    """Class probabilities of a clip's objects from a detector on their enlarged crops.
+
+    Takes the crops of one frame after the other, and gives the vectors in the order of the rows.
+    frame int (N,) ascending; box float32 (N, 4) in pixels.
+    """
+
+    def __init__(self, detector, frame: np.ndarray, box: np.ndarray, settings: dict):
+        self.detector, self.frame, self.settings = detector, frame, settings
+        self.box = torch.from_numpy(box).to(detector.device)
+        self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.found = np.zeros((0, len(detector.classes)), np.float32)
+
+    def crops(self, number: int, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`enlarged` crops of the objects of a frame, uint8 (H, W, 3) on the detector's device."""
+        low, high = (int(np.searchsorted(self.frame, number, side)) for side in ("left", "right"))
+        if low == high:
+            return ()
+        size, context = self.detector.image_size, self.settings["context"]
+        return enlarged(picture, self.box[low:high], size, context)
+
+    def add(self, crops: tuple[torch.Tensor, ...]) -> None:
+        """The crops of the next frame."""
+        if crops:
+            self.waiting.append(crops)
+        if sum(len(places) for _, places in self.waiting) >= self.settings["batch"]:
+            self.look()
+
+    def look(self) -> None:
+        if self.waiting:
+            crops, places = map(torch.cat, zip(*self.waiting, strict=True))
+            vectors = detection.class_vectors(self.detector, crops, places)
+            self.found = np.concatenate((self.found, vectors))
+            self.waiting.clear()
+
+    def take(self, count: int) -> np.ndarray:
+        """The next rows, float32 (count, C), of frames that have been added."""
+        if count > len(self.found):
+            self.look()
+        taken, self.found = self.found[:count], self.found[count:]
+        return taken
+
+
+def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
+    """Class probabilities of every object from a detector on its enlarged crop, (N, C)."""
+    vectors = ClassVectors(detector, frame, box, settings)
+
+    def look(number: int, picture: np.ndarray) -> tuple:
+        return vectors.crops(number, torch.from_numpy(picture).to(detector.device))
+
+    if len(frame):
+        for crops in frames.decoded(int(frame[0]), int(frame[-1]) + 1, look):
+            vectors.add(crops)
+    return vectors.take(len(frame))
+
+
+def load_teacher(found: h5py.File, settings: dict, device) -> tuple:
+    """The detector that says what objects are, None where their detections say so, and classes."""
+    if classes := json.loads(found.attrs["classes"]):
+        return None, classes
+    detector = detection.load(
+        settings["backend"],
+        settings["weights"],
+        cfg=settings["cfg"],
+        names=settings["names"],
+        image_size=settings["image_size"],
+        device=device,
+    )
+    return detector, list(detector.classes)
+
+
+def write_teachers(
+    output: Path,
+    *,
+    frames: Path,
+    detections: Path,
+    cubes: Path,
+    split: str,
+    settings: dict,
+    code: str,
+) -> None:
+    """Writes `teachers.h5` of one shard, its rows those of `cubes.h5`."""
+    device = chosen_device()
+    half = device.type == "cuda"
+    with (
+        store.read(frames, "frames") as source,
+        store.read(detections, "detections") as found,
+        store.read(cubes, "cubes") as crops,
+        store.Parts(output, "teachers", settings) as parts,
+    ):
+        detector, classes = load_teacher(found, settings, device)
+        given = [store.file_digest(settings[key]) for key in ("resnet", "weights", "cfg")]
+        network = None
+        if split == "train":
+            network = load_resnet(settings["resnet"], settings["resnet_seed"]).to(device).eval()
+        for clip in progress(list(crops), "teachers", "clip"):
+            group = crops[clip]
+            mark = store.digest(settings, code, split, classes, given, group.attrs["digest"])
+            if parts.has(clip, mark):
+                continue
+            with (
+                parts.write(clip, mark) as out,
+                memory_errors("teachers", "lower teachers.batch, or free the GPU"),
+            ):
+                arrays = {}
+                if network is not None:
+                    arrays["resnet50"] = resnet_rows(network, group, settings, device, half)
+                if detector is None:
+                    rows = group["detection"][:]
+                    arrays["class_probs"] = found[clip]["class_probs"][:][rows]
+                else:
+                    arrays["class_probs"] = crop_probabilities(
+                        detector,
+                        Frames(source[clip]),
+                        group["frame"][:],
+                        found[clip]["box"][:][group["detection"][:]],
+                        settings,
+                    )
+                for name, values in arrays.items():
+                    out[name] = values
+                out.attrs["cubes"] = group.attrs["digest"]
+                out.attrs["digest"] = store.digest(*arrays.values())
+        parts.merge(classes=json.dumps(classes))
+
+
+def resnet_rows(network, group: h5py.Group, settings: dict, device, half: bool) -> np.ndarray:
+    """ResNet-50's outputs for the middle crops of a clip, float32 (N, 1000)."""
+    cubes = open_cubes(group)
+    middle, rows = cubes.shape[1] // 2, []
+    for start in range(0, len(cubes), settings["batch"]):
+        crops = torch.from_numpy(cubes[start : start + settings["batch"], middle]).to(device)
+        rows.append(resnet_outputs(network, crops, settings["resnet_size"], half).cpu().numpy())
+    return np.concatenate(rows) if rows else np.zeros((0, 1000), np.float32)

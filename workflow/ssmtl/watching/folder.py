@@ -1,0 +1,146 @@
+"""A watcher: a folder with all that new video is watched with, and needs nothing beside it.
+
+The model, its calibration, the detector, the settings of all stages, and the frame scores of the
+normal clips held out of training, from which the threshold is chosen.
+"""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ssmtl import __version__, detection
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device
+from ssmtl.core.errors import InputError
+from ssmtl.core.progress import progress
+from ssmtl.formats.frames import Frames
+from ssmtl.scoring.calibration import read_calibration
+from ssmtl.scoring.objects import load_for, model_settings
+from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.stream import Scorer
+from ssmtl.watching.threshold import NormalClip
+
+log = logging.getLogger(__name__)
+
+CARD, NORMAL = "watcher.json", "normal_scores.csv"
+STAGES = ("detect", "cubes", "score", "evaluate")
+
+
+def make_watcher(
+    output: Path, *, weights: Path, calibration: Path, frames: list[Path], config: dict
+) -> None:
+    """Writes a watcher from a trained and calibrated model.
+
+    frames: the training shards' frames.h5; config: the settings of all stages. Raises InputError
+    for files that do not fit, and for imported boxes, which new video does not have.
+    """
+    settings = {stage: config[stage] for stage in STAGES}
+    if settings["detect"]["backend"] == "imported":
+        raise InputError(
+            "detect.backend is imported: new video comes without boxes; learn with a detector"
+        )
+    settings["evaluate"] = settings["evaluate"] | {"smoothing": "causal"}
+    card = json.loads(weights.with_suffix(".json").read_text())
+    for source in (weights, weights.with_suffix(".json"), calibration):
+        with store.replacing(output / source.name) as path:
+            shutil.copyfile(source, path)
+    for key in ("weights", "cfg", "names"):
+        settings["detect"][key] = kept(Path(settings["detect"][key]), output, key)
+    scorer = scorer_of(output, settings)
+    clips = [
+        (clip, *scores) for path in frames for clip, *scores in normal_scores(path, card, scorer)
+    ]
+    tables = [
+        pd.DataFrame({"clip": clip, "time": np.arange(len(score)) / fps, "score": score})
+        for clip, fps, score in clips
+    ]
+    with store.replacing(output / NORMAL) as path:
+        pd.concat(tables).to_csv(path, index=False, float_format="%.6f")
+    about = {
+        "ssmtl": __version__,
+        "settings": settings,
+        "normal": {clip: {"fps": fps, "frames": len(score)} for clip, fps, score in clips},
+    }
+    with store.replacing(output / CARD) as path:
+        path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    log.info("%s: ready to watch with: ssmtl watch --model %s VIDEO", output, output)
+
+
+def kept(path: Path, folder: Path, key: str) -> str:
+    """Copies a file of the detector into the folder; returns its name there, or what it was."""
+    if not path.is_file():
+        return "" if str(path) == "." else str(path)
+    name = f"detector-{key}{path.suffix}"
+    with store.replacing(folder / name) as temporary:
+        shutil.copyfile(path, temporary)
+    return name
+
+
+def normal_scores(frames: Path, card: dict, scorer: Scorer):
+    """(clip, fps, smoothed frame scores) of the clips of a shard that were held out of training.
+
+    Of a single training clip it is the end, which was held out.
+    """
+    with store.read(frames, "frames") as source:
+        for clip in sorted(set(source) & set(card["train"]["validation_clips"])):
+            pictures = Frames(source[clip])
+            share = card["settings"]["validation"] if len(source) == 1 else 1
+            start = round(len(pictures) * (1 - share))
+            found = scored_frames(pictures.decoded(start), scorer)
+            found = progress(found, f"normal scores of {clip}", "frame", len(pictures) - start)
+            scores = np.array([smoothed for _, _, smoothed in found])
+            if len(scores):
+                yield clip, float(source[clip].attrs["fps"]), scores
+
+
+def scorer_of(folder: Path, settings: dict) -> Scorer:
+    """The scorer of a watcher's files; InputError where they do not fit together."""
+    device, detect = chosen_device(), dict(settings["detect"])
+    for key in ("weights", "cfg", "names"):
+        if (folder / detect[key]).is_file():
+            detect[key] = str(folder / detect[key])
+    detector = detection.load(
+        detect["backend"],
+        detect["weights"],
+        cfg=detect["cfg"],
+        names=detect["names"],
+        image_size=detect["image_size"],
+        device=device,
+    )
+    model, _ = load_for(
+        folder / "model.safetensors",
+        list(detector.classes),
+        settings["cubes"],
+        model_settings(settings["score"]),
+        device,
+    )
+    quantiles = read_calibration(folder / "calibration.h5", settings["score"], model.tasks)
+    return Scorer(detector, model, quantiles, settings, device)
+
+
+def read_watcher(folder: Path) -> tuple[dict, list[NormalClip]]:
+    """The settings of a watcher by stage, and its normal clips.
+
+    Raises InputError for a folder that is none.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no {CARD} here, so no watcher; `ssmtl learn` makes one from a folder of "
+            "normal video, `snakemake results/<dataset>/watcher/<model>/seed<n>/watcher.json` "
+            "from a data set of the config"
+        )
+    try:
+        about = json.loads(path.read_text())
+        table = pd.read_csv(folder / NORMAL, dtype={"clip": str})
+        clips = [
+            NormalClip(clip, about["normal"][clip]["fps"], part["score"].to_numpy())
+            for clip, part in table.groupby("clip", sort=False)
+        ]
+        return about["settings"], clips
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a complete watcher ({error!r}); make it again") from error

@@ -1,0 +1,94 @@
+"""Frame scores of a stream, one by one, equal to those that `evaluate` gives the whole clip."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from ssmtl.evaluation.anomaly_map import causal_weights, paint
+from ssmtl.watching.stream import ScoredFrame, Scorer, score_stream
+
+
+def scored_frames(
+    pictures: Iterable[np.ndarray], scorer: Scorer
+) -> Iterator[tuple[ScoredFrame, float, float]]:
+    """Every frame of an unbroken stretch of video, with its raw and its smoothed score, in order.
+
+    pictures: uint8 (H, W, 3) RGB. A stretch shorter than one cube has no scores, and no frames.
+    """
+    scores, waiting = None, deque()
+    for frame in score_stream(pictures, scorer):
+        if scores is None:
+            shape = frame.picture.shape[:2]
+            scores = FrameScores(shape, scorer.radius, scorer.settings["evaluate"])
+        waiting.append(frame)
+        for raw, smoothed in scores.add(frame.box, frame.combined, frame.whole):
+            yield waiting.popleft(), raw, smoothed
+    for raw, smoothed in scores.end() if scores else ():
+        yield waiting.popleft(), raw, smoothed
+
+
+class FrameScores:
+    """The map, its filter and the causal smoothing over a stream whose frames come in order.
+
+    The filter looks half of its size ahead, so a frame's score follows so many frames later. As in
+    `anomaly_map`, before the first and behind the last frame with a map that map is repeated, and
+    the first and last t frames, which have none, take the nearest frame's score.
+    """
+
+    def __init__(self, shape: tuple[int, int], radius: int, settings: dict):
+        """shape: height, width in pixels; radius: t; settings: the section evaluate."""
+        self.shape, self.radius, self.cell = shape, radius, settings["cell"]
+        self.half = settings["filter_size"] // 2
+        self.planes: deque[np.ndarray] = deque(maxlen=settings["filter_size"])
+        self.sigma, self.border = settings["sigma"], settings["border"]
+        self.weights = causal_weights(self.sigma) if self.sigma else np.ones(1)
+        self.past: deque[float] = deque(maxlen=len(self.weights))
+        self.peak = 0.0  # the last one
+
+    def add(
+        self, box: np.ndarray, score: np.ndarray, whole: bool = True
+    ) -> list[tuple[float, float]]:
+        """Takes a frame's objects, box (N, 4) and score (N,), and whether it has a map at all.
+
+        Returns raw and smoothed score of the frames that are known by now and were not before.
+        """
+        if not whole:
+            return []
+        frame = np.zeros(len(box), int)
+        plane = paint(frame, box, score, 0, 1, self.shape, self.cell)[0]
+        first = not self.planes
+        if first:
+            self.planes.extend([plane] * self.half)
+        self.planes.append(plane)
+        if len(self.planes) < self.planes.maxlen:
+            return []
+        leading = 0 if self.past else self.radius
+        return self._known(leading + 1)
+
+    def end(self) -> list[tuple[float, float]]:
+        """The scores of the remaining frames; none where the stream had no frame with a map."""
+        if not self.planes:
+            return []
+        known = []
+        for _ in range(self.half):
+            self.planes.append(self.planes[-1])
+            if len(self.planes) == self.planes.maxlen:
+                known += self._known(1 if self.past else self.radius + 1)
+        return known + [(self.peak, self._smoothed(self.peak)) for _ in range(self.radius)]
+
+    def _known(self, frames: int) -> list[tuple[float, float]]:
+        """So many frames with the score of the map in the middle of the filter."""
+        mean = np.mean(self.planes, axis=0)
+        if len(self.planes) > 1 and mean.any():
+            mean = uniform_filter(mean, len(self.planes), mode="constant")
+        self.peak = float(mean.max().clip(0, 1))
+        return [(self.peak, self._smoothed(self.peak)) for _ in range(frames)]
+
+    def _smoothed(self, score: float) -> float:
+        if not self.past:
+            before = score if self.border == "replicate" else 0.0
+            self.past.extend([before] * len(self.weights))
+        self.past.append(score)
+        return float(self.weights @ np.array(self.past))

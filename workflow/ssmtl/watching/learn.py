@@ -1,0 +1,112 @@
+"""`ssmtl learn`: a watcher from a folder of normal video, made by the pipeline.
+
+Snakemake runs the stages in a folder of their own, so that a killed run goes on where it was, and
+a second one with other settings repeats only what these change.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from ssmtl import config as tree
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.datasets.clips import clips_in
+from ssmtl.media import polygons
+from ssmtl.watching.folder import CARD
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parents[3]
+DEFAULTS = Path(__file__).with_name("learn.yaml")
+TARGET = f"results/footage/watcher/own/seed0/{CARD}"
+
+
+def learn(
+    folder: Path,
+    output: Path,
+    *,
+    detect: dict,
+    changes: Path | None,
+    ignore: str,
+    fps: float,
+    cores: str,
+) -> None:
+    """Writes a watcher to `output`, learnt from the videos and folders of images in `folder`.
+
+    detect: settings of the detector; changes: a YAML file with sections of the config that win over
+    learn.yaml; ignore: polygons; fps: of folders of images. Raises InputError for a folder without
+    clips, for unusable settings, and where a stage fails.
+    """
+    if not (clips := clips_in(folder, "train")):
+        raise InputError(
+            f"{folder}: no video and no folder of images here; put normal video of your camera in"
+        )
+    work = output / "work"
+    config = configuration(detect, changes, ignore, fps)
+    log.info(
+        "learning from %d clips in %s; everything on the way is in %s", len(clips), folder, work
+    )
+    with store.locked(work):
+        footage = work / "footage"
+        footage.mkdir(exist_ok=True)
+        link(footage / "train", folder.resolve())
+        (work / "config.yaml").write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--directory", str(work), "--cores", cores, "--quiet", "rules", "progress"]
+        command += ["--nolock", "--rerun-incomplete", "--", TARGET]
+        if subprocess.run(command).returncode:
+            raise InputError(f"{folder}: learning stopped, for the reason above")
+        for path in (work / TARGET).parent.iterdir():
+            with store.replacing(output / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+    size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
+    log.info(
+        "%s is ready (%s may be deleted, %.2f GB, or kept to learn again); now\n"
+        "  ssmtl watch --model %s VIDEO",
+        *(output, work, size / 1e9, output),
+    )
+
+
+def configuration(detect: dict, changes: Path | None, ignore: str, fps: float) -> dict:
+    """The configuration of the pipeline, checked: one data set of normal video, one model."""
+    sections = yaml.safe_load(DEFAULTS.read_text())
+    try:
+        given = yaml.safe_load(changes.read_text()) or {} if changes else {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{changes}: no readable YAML ({error})") from error
+    if unknown := [name for name in given if name not in sections]:
+        raise InputError(
+            f"{changes}: section '{unknown[0]}' is none of {', '.join(sections)}; the detector is "
+            "chosen by options"
+        )
+    for name, values in given.items():
+        sections[name] |= values
+    if ignore:
+        sections["cubes"]["ignore"] = polygons.read(ignore)
+    files = {key: found(detect[key]) for key in ("weights", "cfg", "names")}
+    own = {stage: sections.pop(stage) for stage in ("train", "score", "evaluate")}
+    data = {"reader": "videos", "path": "footage", "splits": ["train"], "models": ["own"]}
+    config = {
+        "run": {"datasets": ["footage"]},
+        "models": {"own": own},
+        "datasets": {"footage": data | {"fps": fps, "detect": detect | files} | sections},
+    }
+    tree.check(config)
+    return config
+
+
+def found(name: str) -> str:
+    """A file's absolute path, since the stages run elsewhere; a name that is no file as it is."""
+    return str(Path(name).resolve()) if name and Path(name).is_file() else name
+
+
+def link(path: Path, target: Path) -> None:
+    """Lets `path` lead to `target`, whatever it led to before."""
+    path.unlink(missing_ok=True)
+    os.symlink(target, path, target_is_directory=True)

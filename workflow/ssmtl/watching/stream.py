@@ -1,0 +1,222 @@
+"""The core of watching: pictures in, the scores of their objects out, in bounded memory.
+
+Detection, crops and scores are the functions of the batch pipeline, so an
+object has the scores that `ssmtl score` gives it. Frame i is answered once frame i + t is there.
+Detection runs in threads ahead of cropping and scoring.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ssmtl import detection
+from ssmtl.core.device import one_torch_thread
+from ssmtl.core.errors import InputError
+from ssmtl.core.machine import cores
+from ssmtl.detection.base import Boxes, Detector
+from ssmtl.learning.model import Model
+from ssmtl.scoring.fusion import combine, dominant_task
+from ssmtl.scoring.objects import check_range, concatenated, score_batch
+from ssmtl.stages import cubes
+from ssmtl.stages.detect import CPU_BATCH
+from ssmtl.watching.ahead import Ahead
+
+PICTURES = 32  # decoded pictures that wait for the detector
+DETECTED = 2  # batches of them that wait for the scorer, besides those in work
+LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be detected with
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What scores the objects of a stream; `watcher.load` makes it.
+
+    settings: the sections detect, cubes, score and evaluate; calibration: ascending quantiles (Q,)
+    per task.
+    """
+
+    detector: Detector
+    model: Model
+    calibration: dict[str, np.ndarray]
+    settings: dict[str, dict]
+    device: torch.device
+
+    @property
+    def radius(self) -> int:
+        return self.settings["cubes"]["radius"]
+
+
+@dataclass(frozen=True)
+class ScoredFrame:
+    """A frame and its objects; the first and last t frames of a stream have none.
+
+    picture uint8 (H, W, 3) RGB; whole: whether frames number-t..number+t are all there; box
+    float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,); dominant_task
+    int (N,), the place in `tasks` of the one that brings most to the combined score.
+    """
+
+    number: int
+    picture: np.ndarray
+    whole: bool
+    box: np.ndarray
+    tasks: dict[str, np.ndarray]
+    combined: np.ndarray
+    dominant_task: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A frame whose cubes are being filled.
+
+    on_device: the picture there; box (N, 4) in pixels, area the same enlarged; class_probs (N, C);
+    crops (N, 2t+1, S, S, 3).
+    """
+
+    number: int
+    picture: np.ndarray
+    on_device: torch.Tensor
+    box: np.ndarray
+    area: torch.Tensor
+    class_probs: np.ndarray
+    crops: torch.Tensor
+
+
+def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[ScoredFrame]:
+    """Every frame of one unbroken stretch of video with its objects' scores, in order.
+
+    pictures: uint8 (H, W, 3) RGB, all of one size; a thread iterates over them. Raises InputError
+    for a picture of another size and for scores that are not in [0, 1].
+    """
+    stopped = threading.Event()  # of both threads, since the second waits for the first
+    with (
+        Ahead(pictures, PICTURES, stopped=stopped) as decoded,
+        Ahead(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
+    ):
+        for frames in filled((batch.result() for batch in batches), scorer):
+            yield from scored(frames, scorer)
+
+
+def detected(decoded: Ahead, scorer: Scorer) -> Iterator[Future]:
+    """Batches of pictures with the boxes in them, list[tuple[picture, Boxes]], as they are found.
+
+    On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
+    bits of a box hang on the number of threads, and some pixels of its crops on these.
+    """
+    settings, shape = scorer.settings["detect"], None
+    limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
+    size, on_cpu = settings["batch"] or scorer.detector.batch, scorer.device.type == "cpu"
+
+    def look(batch: list[np.ndarray]) -> list[tuple[np.ndarray, Boxes]]:
+        return list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
+
+    with (
+        one_torch_thread() if on_cpu else nullcontext(),
+        ThreadPoolExecutor(cores() if on_cpu else 1) as pool,
+    ):
+        for batch in decoded.batches(min(size, CPU_BATCH) if on_cpu else size, LATENCY):
+            for picture in batch:
+                shape = shape or picture.shape
+                if picture.shape != shape:
+                    raise InputError(
+                        f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
+                        f"{shape[1]}x{shape[0]}; watch it in parts of one size"
+                    )
+            yield pool.submit(look, batch)
+
+
+def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bool]]]:
+    """Frames with their cubes filled, in order, and whether each has a whole window."""
+    radius, size = scorer.radius, scorer.settings["cubes"]["size"]
+    window: deque[Pending] = deque()  # frames that wait, or whose picture others wait for
+    count = 0
+    for batch in batches:
+        new = count
+        for picture, boxes in batch:
+            window.append(pending(count, picture, boxes, scorer))
+            count += 1
+        # Each picture is cropped once for all the boxes that have just become known.
+        for source in window:
+            members = [
+                frame
+                for frame in window
+                if abs(frame.number - source.number) <= radius
+                and max(frame.number, source.number) >= new
+                and len(frame.box)
+            ]
+            if members:
+                area = torch.cat([frame.area for frame in members])
+                crops = cubes.crop(source.on_device, area, size)
+                parts = crops.split([len(frame.box) for frame in members])
+                for frame, part in zip(members, parts, strict=True):
+                    frame.crops[:, source.number - frame.number + radius] = part
+        ready = max(0, len(window) - radius)
+        yield [
+            (frame, frame.number >= radius) for frame in (window.popleft() for _ in range(ready))
+        ]
+    yield [(frame, False) for frame in window]
+
+
+def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> Pending:
+    settings = scorer.settings["cubes"]
+    rows = cubes.kept(boxes.box, np.zeros(len(boxes), int), settings)
+    box = boxes.box[rows]
+    height, width = picture.shape[:2]
+    area = cubes.expanded(box, settings["scale"], width, height)
+    side, length = settings["size"], 2 * settings["radius"] + 1
+    return Pending(
+        number,
+        picture,
+        torch.from_numpy(picture).to(scorer.device),
+        box,
+        torch.from_numpy(area).to(scorer.device),
+        boxes.class_probs[rows],
+        torch.zeros(len(box), length, side, side, 3, dtype=torch.uint8, device=scorer.device),
+    )
+
+
+def scored(frames: list[tuple[Pending, bool]], scorer: Scorer) -> Iterator[ScoredFrame]:
+    """The same frames with the scores of their objects, which are computed together."""
+    members = [frame for frame, whole in frames if whole and len(frame.box)]
+    tasks = task_scores(members, scorer)
+    fusion = scorer.settings["score"]["fusion"]
+    combined = combine(tasks, fusion, scorer.calibration)
+    check_range(tasks | {"combined": combined}, "the stream")
+    first = dominant_task(tasks, fusion, scorer.calibration)
+    done = 0
+    for frame, whole in frames:
+        count = len(frame.box) if whole else 0
+        rows = slice(done, done + count)
+        done += count
+        yield ScoredFrame(
+            frame.number,
+            frame.picture,
+            whole,
+            frame.box[:count],
+            {name: values[rows] for name, values in tasks.items()},
+            combined[rows],
+            first[rows],
+        )
+
+
+def task_scores(frames: list[Pending], scorer: Scorer) -> dict[str, np.ndarray]:
+    """The task scores of all objects of the frames, float32 (N,) per task."""
+    names, batch = list(scorer.model.tasks), scorer.settings["score"]["batch"]
+    if not frames:
+        return concatenated([], names)
+    crops = torch.cat([frame.crops for frame in frames])
+    probs = np.concatenate([frame.class_probs for frame in frames])
+    parts = [
+        score_batch(
+            scorer.model,
+            crops[start : start + batch],
+            {"class_probs": probs[start : start + batch]},
+            scorer.device,
+        )
+        for start in range(0, len(crops), batch)
+    ]
+    return concatenated(parts, names)
