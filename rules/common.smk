@@ -226,8 +226,7 @@ def shard_clips(wildcards):
     return [
         clip
         for clip in listing(wildcards.dataset)
-        if clip.split == wildcards.split
-        and shard_of(clip.name, count) == int(wildcards.shard)
+        if clip.split == wildcards.split and shard_of(clip.name, count) == int(wildcards.shard)
     ]
 
 
@@ -273,7 +272,9 @@ def truth(wildcards):
 
 
 def manifest_code(wildcards):
-    return code_digest("ssmtl.stages.manifest", f"ssmtl.datasets.video.{dataset(wildcards.dataset)['reader']}")
+    return code_digest(
+        "ssmtl.stages.manifest", f"ssmtl.datasets.video.{dataset(wildcards.dataset)['reader']}"
+    )
 
 
 def image_source(wildcards):

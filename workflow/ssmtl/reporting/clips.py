@@ -59,7 +59,7 @@ def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:
 def boxes_by_clip(run: Run) -> dict[str, dict]:
     """Per clip its objects as columns: frame, box (x1, y1, x2, y2 in turn), score, dominant_task.
 
-    dominant_task: the number among the run's tasks whose score is rarest on normal objects, -1 unknown.
+    dominant_task: place among the tasks of the one whose score is rarest on normal objects, or -1.
     """
     objects = run.objects
     shares = normal_shares(run, objects)

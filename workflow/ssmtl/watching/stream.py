@@ -56,8 +56,8 @@ class ScoredFrame:
     """A frame and its objects; the first and last t frames of a stream have none.
 
     picture uint8 (H, W, 3) RGB; whole: whether frames number-t..number+t are all there; box
-    float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,); dominant_task
-    int (N,), the place in `tasks` of the one that brings most to the combined score.
+    float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,);
+    dominant_task int (N,), the place in `tasks` of the one that brings most to the combined score.
     """
 
     number: int
