@@ -122,7 +122,18 @@ def test_draws_do_not_depend_on_the_other_tasks():
 
 
 def test_validation_takes_whole_clips(samples):
-    train, held = data.split_clips(samples, 0.15, seed=0)
+    split = data.split_clips(samples, 0.15, 0, seed=0)
+    train, held = split.train, split.validation
     assert sorted([*train, *held]) == list(range(90))
     assert not set(samples.clip[train]) & set(samples.clip[held])
     assert len(set(samples.clip[held])) == 1
+    assert np.array_equal(split.calibration, held)
+
+
+def test_a_third_split_calibrates(samples):
+    split = data.split_clips(samples, 0.15, 0.15, seed=0)
+    parts = split.train, split.validation, split.calibration
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(90))
+    clips = [set(samples.clip[rows]) for rows in parts]
+    assert sum(map(len, clips)) == len(set.union(*clips)), "no clip is in two of them"
+    assert np.array_equal(split.validation, data.split_clips(samples, 0.15, 0, 0).validation)

@@ -59,13 +59,15 @@ def run(file, tmp_path_factory):
 
 def test_single_pictures_are_held_out(file):
     with data.Samples([file]) as samples:
-        train, held = data.held_out(samples, 0.2, 3)
+        split = data.held_out(samples, {"validation": 0.2}, 3)
+        train, held = split.train, split.validation
         assert len(held) == 10 and len(train) == 40
         assert sorted([*train, *held]) == list(range(50))
         assert {*samples.clip[held]} == {0, 1}, "of both classes"
-        again = data.held_out(samples, 0.2, 3)
-        assert np.array_equal(again[1], held)
-        assert not np.array_equal(data.held_out(samples, 0.2, 4)[1], held)
+        again = data.held_out(samples, {"validation": 0.2}, 3)
+        assert np.array_equal(again.validation, held)
+        other = data.held_out(samples, {"validation": 0.2}, 4)
+        assert not np.array_equal(other.validation, held)
 
 
 def test_only_the_classes_asked_for_are_read(file):
@@ -79,7 +81,7 @@ def test_only_the_classes_asked_for_are_read(file):
 def test_one_picture_cannot_be_split(tmp_path):
     path = write(tmp_path / "images.h5", {"cat": 1})
     with data.Samples([path]) as samples, pytest.raises(InputError, match="one picture only"):
-        data.held_out(samples, 0.2, 0)
+        data.held_out(samples, {"validation": 0.2}, 0)
 
 
 def test_calibration_is_of_the_held_out_pictures(file, run, tmp_path):
@@ -92,7 +94,7 @@ def test_calibration_is_of_the_held_out_pictures(file, run, tmp_path):
         tmp_path / "scores.h5", calibration=None, cubes=file, teachers=None, **common
     )
     with data.Samples([file], groups=["cat"]) as samples:
-        _, held = data.held_out(samples, TRAIN["validation"], 1)
+        held = data.held_out(samples, TRAIN, 1).calibration
     with h5py.File(tmp_path / "scores.h5") as scores, h5py.File(path) as found:
         values = scores["cat/combined"][:][held]
         levels = np.linspace(0, 1, fusion.QUANTILES)
@@ -130,7 +132,8 @@ def test_whole_persons_are_held_out(tmp_path):
     with h5py.File(path, "r+") as out:
         out["bona_fide"].create_dataset("subject", data=people, dtype=h5py.string_dtype())
     with data.Samples([path]) as samples:
-        train, held = data.held_out(samples, 0.25, 0)
+        split = data.held_out(samples, {"validation": 0.25}, 0)
+        train, held = split.train, split.validation
     assert len(held) == 2 * 5 and len(train) == 6 * 5
     assert not {people[row] for row in held} & {people[row] for row in train}
 

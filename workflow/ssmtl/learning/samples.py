@@ -7,8 +7,9 @@ sees the same batches. Of each batch a process gets its part.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -153,13 +154,26 @@ def matching(teachers: h5py.File | None, clip: str, cubes: h5py.Group) -> h5py.G
     return teachers[clip]
 
 
-def held_out(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation, int (n,): whole clips, or single pictures."""
-    return (split_pictures if samples.pictures else split_clips)(samples, share, seed)
+@dataclass(frozen=True)
+class Split:
+    """Rows for training, for choosing the weights, and for calibration, int (n,) each.
+
+    Without a share for calibration its rows are those that choose the weights.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    calibration: np.ndarray
 
 
-def split_pictures(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation, int (n,), by a seeded choice among all pictures.
+def held_out(samples: Samples, settings: dict, seed: int) -> Split:
+    """The split of the samples by `validation` and `calibration`: whole clips, or pictures."""
+    shares = settings["validation"], settings.get("calibration", 0)
+    return (split_pictures if samples.pictures else split_clips)(samples, *shares, seed)
+
+
+def split_pictures(samples: Samples, validation: float, calibration: float, seed: int) -> Split:
+    """A split by a seeded choice among all pictures.
 
     Where the persons in them are known, and there are several, by whole persons.
     """
@@ -171,29 +185,44 @@ def split_pictures(samples: Samples, share: float, seed: int) -> tuple[np.ndarra
     persons = samples.persons()
     if len(np.unique(persons)) < 2:
         persons = np.arange(len(samples))
-    units = np.unique(persons)
-    count = min(len(units) - 1, max(1, round(share * len(units))))
-    held = np.random.default_rng([seed, 15]).choice(units, count, replace=False)
-    mask = np.isin(persons, held)
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
+    return split_units(persons, np.unique(persons), validation, calibration, seed)
 
 
-def split_clips(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation, int (n,), by whole clips.
+def split_clips(samples: Samples, validation: float, calibration: float, seed: int) -> Split:
+    """A split by whole clips.
 
-    With a single clip its last `share` of rows validates, with a warning.
+    With a single clip its last `validation` of rows validates and calibrates, with a warning.
     """
     filled = np.unique(samples.clip)
     if len(filled) == 1:
-        log.warning("one training clip only: its last %.0f %% validates", 100 * share)
-        cut = max(1, round(len(samples) * (1 - share)))
-        return np.arange(cut), np.arange(min(cut, len(samples) - 1), len(samples))
+        log.warning("one training clip only: its last %.0f %% validates", 100 * validation)
+        cut = max(1, round(len(samples) * (1 - validation)))
+        held = np.arange(min(cut, len(samples) - 1), len(samples))
+        return Split(np.arange(cut), held, held)
     # Ordered by name, so that the way clips fall into shards changes nothing.
     named = sorted(filled, key=lambda clip: samples.clips[clip])
-    count = min(len(named) - 1, max(1, round(share * len(named))))
-    held = np.random.default_rng([seed, 15]).choice(named, count, replace=False)
-    mask = np.isin(samples.clip, held)
-    return np.flatnonzero(~mask), np.flatnonzero(mask)
+    return split_units(samples.clip, named, validation, calibration, seed)
+
+
+def split_units(
+    unit: np.ndarray, units: Sequence, validation: float, calibration: float, seed: int
+) -> Split:
+    """Rows by a seeded choice of whole units; unit (N,): that of each row.
+
+    At least one unit validates, one calibrates where a share is set and a third is there, and one
+    is left for training.
+    """
+    count = min(len(units) - 1, max(1, round(validation * len(units))))
+    more = min(len(units) - 1 - count, max(1, round(calibration * len(units))))
+    rng = np.random.default_rng([seed, 15])
+    chosen = rng.choice(units, count, replace=False)
+    third = chosen
+    if calibration and more:
+        third = rng.choice(np.setdiff1d(units, chosen), more, replace=False)
+    elif calibration:
+        log.warning("too few clips or pictures for a split of their own for the calibration")
+    left = ~np.isin(unit, np.concatenate((chosen, third)))
+    return Split(*(np.flatnonzero(m) for m in (left, np.isin(unit, chosen), np.isin(unit, third))))
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:

@@ -31,6 +31,7 @@ from ssmtl.learning.samples import (
     VALIDATION,
     Loader,
     Samples,
+    Split,
     draws,
     epoch_order,
     epoch_steps,
@@ -298,7 +299,7 @@ def train_model(
     with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
         device = chosen_device()
         settings = settings | {"precision": precision(device, settings["precision"])}
-        train, validation = held_out(samples, settings["validation"], seed)
+        split = held_out(samples, settings, seed)
         spec = specification(samples, settings)
         mark = store.digest(spec, settings, samples.digest, seed, code)
         if distributed.from_first(lambda: finished(output, mark)):
@@ -309,11 +310,12 @@ def train_model(
         checkpoint = Checkpoint(state / "state.pt", mark)
         model = models.build(spec).to(device)
         for task in model.tasks.values():
-            task.fit({name: values[train] for name, values in samples.targets.items()})
+            task.fit({name: values[split.train] for name, values in samples.targets.items()})
         with memory_errors(
             f"training with train.batch {settings['batch']}", "lower train.batch, or free the GPU"
         ):
-            trainer = Trainer(model, Loader(samples, device), train, validation, settings, seed)
+            loader = Loader(samples, device)
+            trainer = Trainer(model, loader, split.train, split.validation, settings, seed)
             checkpoint.restore(trainer)
             trainer.fit(checkpoint)
         if not distributed.is_first():
@@ -329,7 +331,7 @@ def train_model(
             "seed": seed,
             "best": {"step": result.best_step, "validation_loss": result.best_loss},
             "train": {
-                **learnt(samples, train, validation),
+                **learnt(samples, split),
                 "cubes_seen": int(history["cubes_seen"].max()),
             },
             "versions": versions(),
@@ -339,21 +341,28 @@ def train_model(
         shutil.rmtree(state)
 
 
-def learnt(samples: Samples, train: np.ndarray, validation: np.ndarray) -> dict:
-    """What a card says of the samples: rows int (n,) for training and for validation."""
+def learnt(samples: Samples, split: Split) -> dict:
+    """What a card says of the samples."""
     if samples.pictures:
         return {
             "classes": samples.clips,
-            "pictures": len(train),
-            "validation_pictures": len(validation),
+            "pictures": len(split.train),
+            "validation_pictures": len(split.validation),
+            "calibration_pictures": len(split.calibration),
             "digest": samples.digest,
         }
     return {
-        "clips": len(np.unique(samples.clip[train])),
-        "objects": len(train),
-        "validation_clips": sorted({samples.clips[clip] for clip in samples.clip[validation]}),
-        "validation_objects": len(validation),
+        "clips": len(np.unique(samples.clip[split.train])),
+        "objects": len(split.train),
+        "validation_clips": clips_of(samples, split.validation),
+        "validation_objects": len(split.validation),
+        "calibration_clips": clips_of(samples, split.calibration),
+        "calibration_objects": len(split.calibration),
     }
+
+
+def clips_of(samples: Samples, rows: np.ndarray) -> list[str]:
+    return sorted({samples.clips[clip] for clip in samples.clip[rows]})
 
 
 @contextmanager

@@ -58,19 +58,25 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int, device) -> 
                 f"{samples.pairs[0][0].file.filename}: {', '.join(samples.clips)} are other "
                 "pictures than the model was trained on; give the same file and the same --groups"
             )
-        _, rows = held_out(samples, card["settings"]["validation"], card["seed"])
+        rows = held_out(samples, card["settings"], card["seed"]).calibration
         parts = [
             score_batch(model, samples.read(part).numpy(), {}, device)
             for part in np.split(rows, range(batch, len(rows), batch))
         ]
     else:
-        held, radius = set(card["train"]["validation_clips"]), card["spec"]["radius"]
+        held, radius = set(calibration_clips(card)), card["spec"]["radius"]
         pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
         parts = [
             clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]), device)
             for pair in progress(pairs, "calibrate", "clip")
         ]
     return concatenated(parts, list(model.tasks))
+
+
+def calibration_clips(card: dict) -> list[str]:
+    """The normal clips that calibrate; cards of version 0.1 have none but the validation's."""
+    about = card["train"]
+    return about.get("calibration_clips", about["validation_clips"])
 
 
 # What decides how an object looks to the model and its teacher, by stage.

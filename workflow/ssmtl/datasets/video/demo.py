@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from ssmtl.datasets.clips import About, Clip
+from ssmtl.datasets.labels import frame_labels
+
+__all__ = ["ABOUT", "frame_labels", "list_clips"]
 
 ABOUT = About(
     title="synthetic demo",
