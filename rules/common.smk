@@ -24,7 +24,7 @@ from ssmtl.core.digest import code_digest, stage_code
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import has_gpu
 from ssmtl.core.progress import stage_times
-from ssmtl.learning.released import FILES as RELEASED_FILES, released_seed
+from ssmtl.formats.released import FILES as RELEASED_FILES, released_seed
 
 try:
     settings_tree.check(config)

@@ -13,7 +13,7 @@ context.set_forkserver_preload(
         "snakemake.scheduling.job_scheduler",
         "snakemake_executor_plugin_slurm",
         "cv2",
-        "ssmtl.evaluation.ablation",
+        "ssmtl.reporting.pages.ablation",
         "ssmtl.stages.cubes",
         "ssmtl.detection.darknet",
         "ssmtl.stages.detect",

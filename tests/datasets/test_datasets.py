@@ -21,9 +21,10 @@ from scipy.io import savemat
 
 from ssmtl.core.download import download, unpack
 from ssmtl.core.errors import InputError
-from ssmtl.datasets import labels
 from ssmtl.datasets import video as datasets
 from ssmtl.datasets.clips import Clip, labels_digest, listing_digest, shard_of
+from ssmtl.datasets.labels import frame_labels
+from ssmtl.formats import labels
 from ssmtl.formats.manifest import COLUMNS, read_manifest, rows
 from ssmtl.stages.manifest import build_manifest
 
@@ -349,7 +350,7 @@ def test_table_of_frames_that_does_not_fit(tmp_path, lines, message):
     table = tmp_path / "labels.csv"
     write_text(table, "clip,frame,anomalous", *lines)
     with pytest.raises(InputError, match=message) as error:
-        labels.frame_labels(Clip("test", "02", "02", str(table)), 3)
+        frame_labels(Clip("test", "02", "02", str(table)), 3)
     assert str(table) in str(error.value) and "\n" not in str(error.value)
 
 

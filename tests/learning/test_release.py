@@ -7,8 +7,9 @@ import pytest
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.formats import released as files
 from ssmtl.learning import model as models
-from ssmtl.learning import released as release
+from ssmtl.learning import released
 from ssmtl.scoring import calibration
 
 SPEC = {
@@ -42,10 +43,10 @@ def folder(tmp_path):
 
 
 def test_taking_copies_every_file(folder, tmp_path):
-    release.use_released(tmp_path / "run", released=folder, seed=3)
-    for name in release.FILES:
+    released.use_released(tmp_path / "run", released=folder, seed=3)
+    for name in files.FILES:
         assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
-    assert release.released_seed(folder) == 3
+    assert files.released_seed(folder) == 3
 
 
 @pytest.mark.parametrize(
@@ -60,26 +61,26 @@ def test_a_damaged_one_is_refused(folder, tmp_path, name, words):
     path = folder / name
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match=words):
-        release.use_released(tmp_path / "run", released=folder, seed=3)
+        released.use_released(tmp_path / "run", released=folder, seed=3)
     assert not (tmp_path / "run").exists()
 
 
 def test_an_incomplete_one_is_refused(folder, tmp_path):
     (folder / "calibration.h5").unlink()
     with pytest.raises(InputError, match=r"it has no calibration\.h5"):
-        release.use_released(tmp_path / "run", released=folder, seed=3)
+        released.use_released(tmp_path / "run", released=folder, seed=3)
 
 
 def test_another_seed_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match="trained with seed 3, not 7"):
-        release.use_released(tmp_path / "run", released=folder, seed=7)
+        released.use_released(tmp_path / "run", released=folder, seed=7)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"seed": null}'])
 def test_a_card_without_a_seed_is_one_line(folder, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(InputError, match="not the card of a released model"):
-        release.released_seed(folder)
+        files.released_seed(folder)
 
 
 def test_a_calibration_is_of_one_kind_of_score(folder):

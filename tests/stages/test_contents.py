@@ -244,6 +244,9 @@ def test_the_model_card_says_what_was_trained_on(done):
     assert card["train"]["objects"] == sum(objects.values())
     weights = safetensors.numpy.load_file(done.weights)
     assert all(np.isfinite(value).all() for value in weights.values())
+    learnt = [v for name, v in weights.items() if name.endswith((".weight", ".bias"))]
+    assert len(learnt) < len(weights)  # beside statistics of the batch norm and the teacher
+    assert card["train"]["parameters"] == sum(values.size for values in learnt)
     assert not (done.model / ".state").exists()
 
 

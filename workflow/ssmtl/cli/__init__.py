@@ -258,15 +258,19 @@ def train(a) -> None:
 
 
 def release(a) -> None:
+    from ssmtl.formats.released import CARD
     from ssmtl.learning.released import release
+    from ssmtl.reporting.model_card import write_card
 
-    release(
-        a.output,
-        run=a.run_folder,
+    card = release(a.output, run=a.run_folder)
+    write_card(
+        a.output / CARD,
+        card=card,
         metrics=a.metrics,
         reader=a.reader,
         config=a.config,
         command=a.made_by,
+        megabytes=(a.output / "model.safetensors").stat().st_size / 1e6,
     )
 
 
@@ -405,7 +409,7 @@ def watch(a) -> None:
 
 
 def ablation(a) -> None:
-    from ssmtl.evaluation.ablation import write_ablation
+    from ssmtl.reporting.pages.ablation import write_ablation
 
     write_ablation(
         a.page,

@@ -1,8 +1,4 @@
-"""Frame labels: as intervals, as arrays, as the manifest's text, and in the published formats.
-
-An interval is (first, last, kind): 0-based frames, both included; the kind is "" if unknown.
-A list of intervals labels a clip, [] says that it is normal, and None that nobody labelled it.
-"""
+"""Frame labels in the forms that data sets are published with, read as intervals."""
 
 import csv
 import re
@@ -13,57 +9,15 @@ import numpy as np
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.clips import Clip, clip_number
+from ssmtl.formats.labels import Interval, from_array
 from ssmtl.media.codec import decode_image
 from ssmtl.media.images import image_files
 
-Interval = tuple[int, int, str]
-
-NORMAL = "normal"
 # Masks must be lossless: a JPEG's artefacts would make every pixel anomalous.
 MASK_SUFFIXES = (".bmp", ".png", ".tif", ".tiff")
 BY_FRAME = ("clip", "frame", "anomalous")
 BY_INTERVAL = ("clip", "first", "last")
 AGAIN = "fetch the clip and its labels again, or exclude the clip"
-
-
-def to_array(intervals: list[Interval], frames: int) -> np.ndarray:
-    """Intervals as bool (frames,), True where a frame is anomalous."""
-    anomalous = np.zeros(frames, bool)
-    for first, last, _ in intervals:
-        anomalous[first : last + 1] = True
-    return anomalous
-
-
-def from_array(anomalous: np.ndarray, kind: str = "") -> list[Interval]:
-    """The runs of nonzero values in an array (frames,), as intervals of one kind."""
-    padded = np.concatenate([[False], np.asarray(anomalous, bool), [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return [
-        (int(start), int(stop) - 1, kind)
-        for start, stop in zip(edges[::2], edges[1::2], strict=True)
-    ]
-
-
-def format_labels(intervals: list[Interval] | None) -> str:
-    """The manifest's text: "" for None, "normal" for [], else `61-179` or `5-9:fall;20-30`."""
-    if intervals is None:
-        return ""
-    texts = (f"{first}-{last}" + (f":{kind}" if kind else "") for first, last, kind in intervals)
-    return ";".join(texts) or NORMAL
-
-
-def parse_labels(text: str) -> list[Interval] | None:
-    """What `format_labels` wrote. Raises InputError for anything else."""
-    if text in ("", NORMAL):
-        return [] if text else None
-    return [parse_interval(part) for part in text.split(";")]
-
-
-def parse_interval(text: str) -> Interval:
-    match = re.fullmatch(r"(\d+)-(\d+)(?::([^:;]+))?", text)
-    if not match or int(match[1]) > int(match[2]):
-        raise InputError(f"'{text}': not an interval of frames such as 61-179 or 61-179:running")
-    return int(match[1]), int(match[2]), match[3] or ""
 
 
 def frame_labels(clip: Clip, frames: int) -> list[Interval] | None:

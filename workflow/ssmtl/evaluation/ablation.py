@@ -4,20 +4,13 @@ Every variant is a model of its own, trained, scored and evaluated like any othe
 figures are only gathered. The rows to compare come from `config.ablation`.
 """
 
-import logging
 from pathlib import Path
 
 import pandas as pd
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation.metrics.auc import FRAME_METRICS
 from ssmtl.formats.tables import read_json
-from ssmtl.learning import model as models
-from ssmtl.reporting.pages.ablation import ablation_figure, ablation_page
-from ssmtl.reporting.plots import save
-
-log = logging.getLogger(__name__)
 
 OTHER_METRICS = ("rbdc", "tbdc", "pixel_auc")  # where a data set has what they need
 METRICS = (*FRAME_METRICS, *OTHER_METRICS)
@@ -38,11 +31,6 @@ def measured(metrics: dict) -> dict[str, float | None]:
         "pixel_auc": metrics.get("pixel_auc", {}).get("combined"),
         **{f"{name}_{b}": values[name] for b, values in borders.items() for name in FRAME_METRICS},
     }
-
-
-def parameters(spec: dict) -> int:
-    """Learnt numbers of the model that a card's specification describes."""
-    return sum(values.numel() for values in models.build(spec).parameters())
 
 
 def read_runs(metrics: list[Path], cards: list[Path]) -> dict[str, list[dict]]:
@@ -67,7 +55,7 @@ def read_runs(metrics: list[Path], cards: list[Path]) -> dict[str, list[dict]]:
                 "border": found["border"],
                 **measured(found),
                 "cubes_seen": card["train"]["cubes_seen"],
-                "parameters": parameters(card["spec"]),
+                "parameters": card["train"]["parameters"],
             }
         )
     return runs
@@ -111,37 +99,3 @@ def tasks_within(metrics: list[Path], model: str) -> pd.DataFrame:
             for column, values in found["scores"][found["border"]].items():
                 rows.append({"column": column, "seed": found["seed"]} | values)
     return pd.DataFrame(rows)
-
-
-def write_csv(table: pd.DataFrame, output: Path) -> None:
-    with store.replacing(output) as path:
-        table.to_csv(path, index=False, float_format="%.6f")
-
-
-def write_ablation(
-    page: Path,
-    summary: Path,
-    runs: Path,
-    figure: Path,
-    *,
-    dataset: str,
-    plan: dict,
-    metrics: list[Path],
-    cards: list[Path],
-) -> None:
-    """Writes the page, a CSV row per variant, a CSV row per variant and seed, and the figure.
-
-    plan: `rows` as of `config.ablation`; `model`, the base model's name; `settings`, those of the
-    full set by stage; `reduced`, train key -> [value of the base model, value here]; `notes`.
-    """
-    table = run_table(plan["rows"], read_runs(metrics, cards))
-    summarised = summarise(table)
-    within = tasks_within(metrics, plan["rows"][0]["model"])
-    totals = read_json(metrics[0])
-    write_csv(table, runs)
-    write_csv(summarised, summary)
-    save(ablation_figure(table, summarised), figure)
-    with store.replacing(page) as path:
-        text = ablation_page(dataset, plan, table, summarised, within, totals)
-        path.write_text(text, encoding="utf-8")
-    log.info("%s: %d variants, %d runs", page, len(summarised), len(table))

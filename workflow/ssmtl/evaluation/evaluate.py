@@ -11,10 +11,10 @@ import pandas as pd
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.datasets.labels import parse_labels
 from ssmtl.evaluation.anomaly_map import box_scores, filtered, pad_to_clip, smooth
 from ssmtl.evaluation.localisation import Localisation
 from ssmtl.evaluation.metrics import auc
+from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
 
 log = logging.getLogger(__name__)

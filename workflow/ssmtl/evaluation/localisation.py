@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.datasets.ground_truth import Tracks, read_masks, read_tracks
-from ssmtl.datasets.labels import NORMAL
 from ssmtl.evaluation.metrics.pixel import PixelRoc, anomalous_cells, cell_pixels
 from ssmtl.evaluation.metrics.region_track import matching, rbdc_tbdc
+from ssmtl.formats.labels import NORMAL
 
 log = logging.getLogger(__name__)
 

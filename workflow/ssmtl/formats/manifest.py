@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ssmtl.core.errors import InputError
-from ssmtl.datasets.labels import parse_labels
+from ssmtl.formats.labels import parse_labels
 
 SPLITS = ("train", "test")
 

@@ -1,30 +1,19 @@
-"""Released models: a folder with a trained model, its calibration, its history and a card.
+"""Released models take the place of training. Nothing in them is unpickled."""
 
-Such a folder is made from a run, and taken in place of training. Nothing in it is unpickled.
-The Snakefile imports this module, so what takes seconds to import is imported where it is used.
-"""
-
-import json
 import logging
 import shutil
 from pathlib import Path
 
-import yaml
-
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
-from ssmtl.datasets import video as datasets
+from ssmtl.formats.released import FILES
+from ssmtl.learning import model as models
 
 log = logging.getLogger(__name__)
-
-FILES = ("model.safetensors", "model.json", "calibration.h5", "history.csv")
-CARD = "README.md"
 
 
 def check(folder: Path) -> dict:
     """The card of the model in a folder; InputError unless all its files are there and fit."""
-    from ssmtl.learning import model as models
-
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise InputError(
             f"{folder}: not a released model, it has no {' and no '.join(missing)}; `ssmtl "
@@ -40,6 +29,19 @@ def check(folder: Path) -> dict:
     return card
 
 
+def release(output: Path, *, run: Path) -> dict:
+    """Copies the files of a run into a folder of their own; the model's card, as a dict."""
+    card = check(run)
+    copy_files(run, output)
+    return card
+
+
+def copy_files(source: Path, output: Path) -> None:
+    for name in FILES:
+        with store.replacing(output / name) as path:
+            shutil.copyfile(source / name, path)
+
+
 def use_released(output: Path, *, released: Path, seed: int) -> None:
     """Copies a released model's files into the folder of the run of its seed."""
     card = check(released)
@@ -47,9 +49,7 @@ def use_released(output: Path, *, released: Path, seed: int) -> None:
         raise InputError(
             f"{released}: trained with seed {card['seed']}, not {seed}; ask for that seed"
         )
-    for name in FILES:
-        with store.replacing(output / name) as path:
-            shutil.copyfile(released / name, path)
+    copy_files(released, output)
     log.info(
         "%s: trained on %d objects of %d clips, seed %d",
         released,
@@ -57,41 +57,3 @@ def use_released(output: Path, *, released: Path, seed: int) -> None:
         card["train"]["clips"],
         card["seed"],
     )
-
-
-def released_seed(folder: Path) -> int:
-    """The seed that a released model was trained with."""
-    path = folder / "model.json"
-    try:
-        return int(json.loads(path.read_text())["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the card of a released model ({error!r})") from error
-
-
-def release(
-    output: Path, *, run: Path, metrics: Path, reader: str, config: dict, command: str
-) -> None:
-    """Writes a run's model, calibration and history and a card about them into a folder.
-
-    config: what the run was made with, by stage, shown in the card; command: what makes it again.
-    """
-    from ssmtl.formats.tables import read_json
-    from ssmtl.reporting.page import environment, notes_of
-
-    card = check(run)
-    found = read_json(metrics)
-    markdown = environment().overlay(autoescape=False, keep_trailing_newline=True)
-    text = markdown.get_template("model_card.md.j2").render(
-        card=card,
-        metrics=found,
-        about=datasets.reader(reader).ABOUT,
-        notes=notes_of(config),
-        settings=yaml.safe_dump(config | {"train": card["settings"]}, sort_keys=False).rstrip(),
-        command=command,
-        megabytes=(run / "model.safetensors").stat().st_size / 1e6,
-    )
-    for name in FILES:
-        with store.replacing(output / name) as path:
-            shutil.copyfile(run / name, path)
-    with store.replacing(output / CARD) as path:
-        path.write_text(text)

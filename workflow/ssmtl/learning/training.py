@@ -333,6 +333,7 @@ def train_model(
             "train": {
                 **learnt(samples, split),
                 "cubes_seen": int(history["cubes_seen"].max()),
+                "parameters": sum(values.numel() for values in model.parameters()),
             },
             "versions": versions(),
             "fingerprint": mark,

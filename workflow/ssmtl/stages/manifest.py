@@ -13,7 +13,8 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.store import replacing
 from ssmtl.datasets import video as datasets
 from ssmtl.datasets.clips import Clip, shard_of
-from ssmtl.datasets.labels import checked, format_labels
+from ssmtl.datasets.labels import checked
+from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
 from ssmtl.media.codec import decode_image
 from ssmtl.media.images import image_files

@@ -1,13 +1,20 @@
 """Page and figure of an ablation."""
 
 import json
+import logging
+from pathlib import Path
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ssmtl.core import store
+from ssmtl.evaluation import ablation
+from ssmtl.formats.tables import read_json
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
+
+log = logging.getLogger(__name__)
 
 GROUPS = {
     "full": "Full set",
@@ -144,3 +151,37 @@ def ablation_page(
         figure=figure,
         config=as_yaml({"full set": plan["settings"]}),
     )
+
+
+def write_csv(table: pd.DataFrame, output: Path) -> None:
+    with store.replacing(output) as path:
+        table.to_csv(path, index=False, float_format="%.6f")
+
+
+def write_ablation(
+    page: Path,
+    summary: Path,
+    runs: Path,
+    figure: Path,
+    *,
+    dataset: str,
+    plan: dict,
+    metrics: list[Path],
+    cards: list[Path],
+) -> None:
+    """Writes the page, a CSV row per variant, a CSV row per variant and seed, and the figure.
+
+    plan: `rows` as of `config.ablation`; `model`, the base model's name; `settings`, those of the
+    full set by stage; `reduced`, train key -> [value of the base model, value here]; `notes`.
+    """
+    table = ablation.run_table(plan["rows"], ablation.read_runs(metrics, cards))
+    summarised = ablation.summarise(table)
+    within = ablation.tasks_within(metrics, plan["rows"][0]["model"])
+    totals = read_json(metrics[0])
+    write_csv(table, runs)
+    write_csv(summarised, summary)
+    plots.save(ablation_figure(table, summarised), figure)
+    with store.replacing(page) as path:
+        text = ablation_page(dataset, plan, table, summarised, within, totals)
+        path.write_text(text, encoding="utf-8")
+    log.info("%s: %d variants, %d runs", page, len(summarised), len(table))
