@@ -1,14 +1,17 @@
 """The configuration: complete in the schema, merged in order, and the same on the command line."""
 
 import copy
+import json
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from ssmtl import cli, config
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 
@@ -18,24 +21,66 @@ def shipped():
     return yaml.safe_load(SHIPPED.read_text())
 
 
-@pytest.mark.parametrize("stage", [*config.STAGES, "ablation", "sensitivity", "images", "watch"])
+SECTIONS = config.SECTIONS
+
+
+@pytest.mark.parametrize("stage", SECTIONS)
 def test_every_key_of_a_stage_is_described_and_has_a_default_that_fits(stage):
-    for name, key in config.keys(stage).items():
-        assert key["description"].strip().endswith("."), f"{stage}.{name}"
-        assert "default" in key and key.keys() & {"type", "enum", "$ref"}, f"{stage}.{name}"
-    assert config.schema()["$defs"][stage]["additionalProperties"] is False
+    for name, field in SECTIONS[stage].model_fields.items():
+        assert field.description.strip().endswith("."), f"{stage}.{name}"
+        assert not field.is_required(), f"{stage}.{name}"
     config.check({"datasets": {}, "run": {"datasets": []}, stage: config.defaults(stage)})
 
 
-def test_every_other_key_is_described_too():
+def classes(section: type[Settings]) -> set[type[Settings]]:
+    """A section and all sections within it."""
+
+    def inner(annotation) -> list[type]:
+        parts = [part for argument in get_args(annotation) for part in inner(argument)]
+        return [annotation, *parts]
+
+    found = {section}
+    for field in section.model_fields.values():
+        for part in inner(field.annotation):
+            if isinstance(part, type) and issubclass(part, Settings):
+                found |= classes(part)
+    return found
+
+
+def test_every_key_is_described_in_every_section():
+    found = classes(config.Config)
+    assert set(SECTIONS.values()) < found and len(found) > 17
+    for section in found:
+        assert section.__doc__, section
+        for name, field in section.model_fields.items():
+            assert field.description and field.description.endswith("."), (section, name)
+
+
+def test_the_schema_refuses_unknown_keys_everywhere():
     schema = config.schema()
-    for name, key in schema["properties"].items():
-        assert "description" in key or key == {"$ref": f"#/$defs/{name}"}
-    sets = (schema["$defs"]["dataset"], schema["$defs"]["image_dataset"])
-    for part in (*sets, schema["properties"]["run"]):
-        for name, key in part["properties"].items():
-            assert "$ref" in key or key["description"], name
-    assert set(config.STAGES) < set(schema["properties"])
+    sections = [schema, *(part for part in schema["$defs"].values() if "properties" in part)]
+    assert len(sections) > 17
+    assert all(part["additionalProperties"] is False for part in sections)
+    assert schema["required"] == ["datasets"] and schema["$defs"]["Dataset"]["required"] == [
+        "reader"
+    ]
+
+
+def test_whole_numbers_and_floats_have_one_form():
+    same = [{"sigma": 10}, {"sigma": 10.0}]
+    texts = {json.dumps(SECTIONS["evaluate"].parse(values).model_dump()) for values in same}
+    assert len(texts) == 1 and '"sigma": 10.0' in texts.pop()
+    tree = {"datasets": {"d": {"reader": "ucsd", "evaluate": {"sigma": 10}}}}
+    assert repr(config.settings(tree, "evaluate", "d")["sigma"]) == "10.0"
+    assert (
+        repr(config.dataset({"datasets": {"d": {"reader": "x", "fps": 10}}}, "d")["fps"]) == "10.0"
+    )
+
+
+@pytest.mark.parametrize("value", ["0.001", True, None, [1], float("nan"), float("inf")])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(InputError, match=r"train\.learning_rate: .* is no"):
+        SECTIONS["train"].parse({"learning_rate": value}, "train")
 
 
 def test_defaults_are_copies():
@@ -46,10 +91,10 @@ def test_defaults_are_copies():
 
 def test_later_layers_win_in_the_documented_order():
     tree = {
-        "train": {"batch": 1, "epochs": 1, "learning_rate": 1},
-        "models": {"m": {"train": {"batch": 2, "epochs": 2}}, "n": {}},
+        "train": {"batch": 11, "epochs": 1, "learning_rate": 1},
+        "models": {"m": {"train": {"batch": 12, "epochs": 2}}, "n": {}},
         "datasets": {
-            "d": {"reader": "ucsd", "train": {"batch": 3}, "cubes": {"size": 32}},
+            "d": {"reader": "ucsd", "train": {"batch": 13}, "cubes": {"size": 32}},
             "e": {"reader": "ucsd"},
         },
     }
@@ -58,10 +103,10 @@ def test_later_layers_win_in_the_documented_order():
         values = config.settings(tree, "train", *where)
         return [values[key] for key in ("batch", "epochs", "learning_rate", "schedule")]
 
-    assert found("d", "m") == [3, 2, 1, "constant"]
-    assert found("e", "m") == [2, 2, 1, "constant"]
-    assert found("d", "n") == found("d") == [3, 1, 1, "constant"]
-    assert found() == [1, 1, 1, "constant"]
+    assert found("d", "m") == [13, 2, 1, "constant"]
+    assert found("e", "m") == [12, 2, 1, "constant"]
+    assert found("d", "n") == found("d") == [13, 1, 1, "constant"]
+    assert found() == [11, 1, 1, "constant"]
     assert config.settings(tree, "cubes", "d")["size"] == 32
     assert config.settings(tree, "cubes", "e")["size"] == 64
     assert config.settings({"datasets": {}}, "cubes") == config.defaults("cubes")
@@ -207,25 +252,33 @@ MISTAKES = [
     (["datasets", "ped2", "detct"], {}, "'detct' at datasets.ped2; did you mean 'detect'?"),
     (["datasets", "ped2", "cubes", "radios"], 3, "at datasets.ped2.cubes; did you mean 'radius'"),
     (["gpus"], 1, "unknown key 'gpus' at top level; known are run, seed, frames, detect"),
-    (["train", "batch"], "large", "train.batch: 'large' is not of type 'integer'"),
+    (["train", "batch"], "large", "train.batch: 'large' is not a whole number"),
     (["train", "batch"], 1, "train.batch: 1 is less than the minimum of 2"),
     (["frames", "quality"], 101, "frames.quality: 101 is greater than the maximum of 100"),
-    (["evaluate", "border"], "mirror", "evaluate.border: 'mirror' is not one of"),
+    (["evaluate", "border"], "mirror", "evaluate.border: 'mirror' is none of 'zero', 'replicate'"),
     (["datasets", "bad name"], {"reader": "ucsd"}, "'bad name' does not match"),
-    (["datasets", "ped2", "reader"], None, "datasets.ped2.reader: None is not of type 'string'"),
+    (["datasets", "ped2", "reader"], None, "datasets.ped2.reader: None is not text"),
     (["datasets", "ped2", "models"], ["paper", "huge"], "datasets.ped2.models names 'huge'"),
     (["run", "datasets"], ["ped3"], "run.datasets names 'ped3', which is not under datasets"),
-    (["evaluate", "filter_size"], 8, "evaluate.filter_size must be odd"),
-    (["models", "cpu", "evaluate", "filter_size"], 4, "evaluate.filter_size must be odd"),
-    (["datasets", "ped2", "evaluate"], {"filter_size": 2}, "evaluate.filter_size must be odd"),
+    (["evaluate", "filter_size"], 8, "config: evaluate.filter_size: 8 must be odd"),
+    (
+        ["models", "cpu", "evaluate", "filter_size"],
+        4,
+        "models.cpu.evaluate.filter_size: 4 must be odd",
+    ),
+    (
+        ["datasets", "ped2", "evaluate"],
+        {"filter_size": 2},
+        "ped2.evaluate.filter_size: 2 must be odd",
+    ),
     (["train", "tasks"], [], "train.tasks"),
     (["models", "cpu", "cubes"], {"size": 3}, "unknown key 'cubes' at models.cpu"),
     (["ablation", "model"], "huge", "ablation.model names 'huge', which is not under models"),
     (["ablation", "variants"], {"full": {}}, "ablation.variants.full: that name is taken"),
     (["ablation", "variants"], {"x": {"evaluate": {"filter_size": 4}}}, "variants.x.evaluate.fil"),
     (["ablation", "variants"], {"x": {"train": {"flp": True}}}, "unknown key 'flp' at ablation.va"),
-    (["sensitivity", "filter_size"], [3, 4], "sensitivity.filter_size: 4 must be odd"),
-    (["datasets", "ped2", "sensitivity"], {"sigma": ["a"]}, "'a' is not of type 'number'"),
+    (["sensitivity", "filter_size"], [3, 4], "sensitivity.filter_size.1: 4 must be odd"),
+    (["datasets", "ped2", "sensitivity"], {"sigma": ["a"]}, "sigma.0: 'a' is not a number"),
 ]
 
 
@@ -250,9 +303,9 @@ def test_an_even_filter_is_found_without_any_model():
 
 
 def test_a_data_set_needs_a_reader():
-    with pytest.raises(InputError, match=r"datasets\.mine: 'reader' is a required property"):
+    with pytest.raises(InputError, match=r"datasets\.mine\.reader: is missing"):
         config.check({"datasets": {"mine": {}}})
-    with pytest.raises(InputError, match="'datasets' is a required property"):
+    with pytest.raises(InputError, match="config: datasets: is missing"):
         config.check({})
 
 

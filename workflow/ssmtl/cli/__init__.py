@@ -68,8 +68,7 @@ def add_settings(parser: argparse.ArgumentParser, stage: str) -> None:
 def settings_of(arguments: argparse.Namespace, stage: str) -> dict:
     """The stage's settings among the arguments, checked against the schema."""
     values = {name: getattr(arguments, name) for name in config.keys(stage)}
-    config.check({"datasets": {}, "run": {"datasets": []}, stage: values})
-    return values
+    return config.SECTIONS[stage].parse(values, stage).model_dump()
 
 
 class Commands:
@@ -306,8 +305,7 @@ def score(a) -> None:
                 "score: --frames needs --detections, and neither --cubes nor --teachers"
             )
         stages = {name: getattr(a, f"{name}_settings") for name in ("cubes", "teachers")}
-        config.check({"datasets": {}, "run": {"datasets": []}} | stages)
-        stages = {name: config.defaults(name) | values for name, values in stages.items()}
+        stages = {n: config.SECTIONS[n].parse(v, n).model_dump() for n, v in stages.items()}
         score_frames(a.output, frames=a.frames, detections=a.detections, **stages, **given)
         return
     if a.cubes is None:

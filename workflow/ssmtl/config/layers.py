@@ -1,0 +1,89 @@
+"""Whose values win: defaults, the config's section, the model's, the data set's, a variant's."""
+
+import copy
+from functools import cache
+
+from ssmtl.config import variants
+from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
+from ssmtl.core.errors import InputError
+
+STAGES = ("frames", "detect", "cubes", "teachers", "train", "score", "evaluate")
+MODEL_STAGES = STAGES[4:]  # those whose settings a model may change
+
+
+def schema() -> dict:
+    """The JSON schema of a configuration."""
+    return Config.model_json_schema()
+
+
+@cache
+def keys(stage: str) -> dict[str, dict]:
+    """The keys of a stage's section: name -> type, description and default."""
+    return SECTIONS[stage].model_json_schema()["properties"]
+
+
+def defaults(stage: str) -> dict:
+    return SECTIONS[stage]().model_dump()
+
+
+def settings(
+    config: dict, stage: str, dataset: str | None = None, model: str | None = None
+) -> dict:
+    """A stage's settings: the defaults, then the config's section, the model's, the data set's.
+
+    A variant, `{model}.{name}`, then has what the ablation changes for all, and its own change.
+    """
+    base, _, name = (model or "").partition(".")
+    layers = [config.get(stage, {})]
+    if base:
+        layers.append(config.get("models", {}).get(base, {}).get(stage, {}))
+    if dataset is not None:
+        sets = config["datasets"] | config.get("image_datasets", {})
+        layers.append(sets[dataset].get(stage, {}))
+    if name:
+        layers += variants.variant_of(config, dataset, base, name).layers(stage)
+    merged: dict = {}
+    for layer in layers:
+        merged |= layer
+    return SECTIONS[stage].parse(merged, stage).model_dump()
+
+
+def dataset(config: dict, name: str) -> dict:
+    """A data set's entry with its defaults, without its changes to sections."""
+    if name not in config["datasets"]:
+        raise InputError(f"config: no data set '{name}'; there are {', '.join(config['datasets'])}")
+    return entry(Dataset, config["datasets"][name], f"datasets.{name}", name)
+
+
+def image_dataset(config: dict, name: str) -> dict:
+    """An image data set's entry with its defaults, without its changes to sections."""
+    known = config.get("image_datasets", {})
+    if name not in known:
+        raise InputError(f"config: no image data set '{name}'; there are {', '.join(known)}")
+    return entry(ImageDataset, known[name], f"image_datasets.{name}", name)
+
+
+def entry(kind: type[Dataset | ImageDataset], values: dict, place: str, name: str) -> dict:
+    """What a data set says of itself; keys without a value are left out."""
+    found = kind.parse(values, place).model_dump(exclude=set(SECTIONS), exclude_none=True)
+    return {"path": f"data/{name}"} | found
+
+
+def run(config: dict) -> dict:
+    """The `run` section with its defaults."""
+    return Run.parse(config.get("run", {}), "run").model_dump()
+
+
+def seeded(config: dict) -> dict:
+    """The configuration with its `seed`, where it has one, put into all its places."""
+    if "seed" not in config:
+        return config
+    config = copy.deepcopy(config)
+    seed = config.pop("seed")
+    config.setdefault("run", {})["seeds"] = [seed]
+    for data in config["datasets"].values():
+        if data["reader"] == "demo":
+            data["options"]["seed"] = seed
+    for data in config.get("image_datasets", {}).values():
+        data["seeds"] = [seed]
+    return config

@@ -1,0 +1,104 @@
+"""Settings of frame scores and metrics, and of what compares them. Marks as in docs/methods.md."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ssmtl.core.settings import Changes, Distinct, Name, Odd, Settings
+from ssmtl.learning.settings import Train
+from ssmtl.scoring.settings import Score
+
+
+class Evaluate(Settings):
+    """Frame scores and their metrics."""
+
+    cell: int = Field(
+        2, ge=1, description="Side of a cell of the anomaly map in source pixels [D]."
+    )
+    filter_size: Odd = Field(
+        9, description="Side of the 3D mean filter in cells and frames, odd [M]."
+    )
+    sigma: float = Field(
+        21.0, ge=0, description="Sigma of the temporal Gaussian, in frames [A]; 0 smooths nothing."
+    )
+    smoothing: Literal["gaussian", "causal"] = Field(
+        "gaussian",
+        description=(
+            "The whole Gaussian [A], or its half that looks back, as a stream that is scored as "
+            "it comes needs it (causal) [D]."
+        ),
+    )
+    border: Literal["zero", "replicate"] = Field(
+        "zero",
+        description="Beyond a clip's ends the Gaussian sees 0 (`zero` [A]) or the end value.",
+    )
+
+
+class ModelChanges(Settings):
+    """What a model, or a variant of one, changes."""
+
+    train: Annotated[Train, Changes] = Field(
+        default_factory=Train, description="Changes to the training."
+    )
+    score: Annotated[Score, Changes] = Field(
+        default_factory=Score, description="Changes to the object scores."
+    )
+    evaluate: Annotated[Evaluate, Changes] = Field(
+        default_factory=Evaluate, description="Changes to the frame scores."
+    )
+
+
+class Ablation(Settings):
+    """What `results/{dataset}/ablation.html` compares; each variant is a model."""
+
+    model: str = Field(
+        "",
+        description='The model whose parts are taken away; "" for the data set\'s first.',
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = Field(
+        [0, 1, 2],
+        min_length=1,
+        description="Every variant is trained and evaluated once per seed.",
+    )
+    groups: Annotated[list[Literal["only", "without", "encoders", "options"]], Distinct] = Field(
+        ["only", "without", "encoders", "options"],
+        description=(
+            "Beside the full set, every task alone (only), the full set minus one (without), the "
+            "four encoders, and the named variants (options)."
+        ),
+    )
+    train: Annotated[Train, Changes] = Field(
+        default_factory=Train,
+        description=(
+            "Changes to the training of all variants and of the full set, such as a small "
+            "cubes_seen for a reduced form on CPUs; the page says so."
+        ),
+    )
+    variants: dict[Name, Annotated[ModelChanges, Changes]] = Field(
+        {},
+        description=("Named variants and what each changes, for instance one option switched off."),
+    )
+
+
+class Sensitivity(Settings):
+    """Grids of `results/{dataset}/sensitivity.html`, each with the configured value added. Nothing
+    is chosen by it."""
+
+    fusion: Annotated[list[Literal["mean", "ecdf", "fisher"]], Distinct] = Field(
+        ["mean", "ecdf", "fisher"], description="Combinations of the task scores."
+    )
+    cell: Annotated[list[Annotated[int, Field(ge=1)]], Distinct] = Field(
+        [2, 4, 8],
+        description="Sides of the map's cells in source pixels; 1 costs four times as much as 2.",
+    )
+    filter_size: Annotated[list[Odd], Distinct] = Field(
+        [1, 5, 9, 13],
+        description="Sides of the 3D mean filter in cells and frames, odd; 1 is no filter.",
+    )
+    sigma: Annotated[list[Annotated[float, Field(ge=0)]], Distinct] = Field(
+        [0.0, 5.0, 10.0, 15.0, 21.0, 30.0, 40.0],
+        description="Sigmas of the temporal Gaussian, in frames.",
+    )
+    border: Annotated[list[Literal["zero", "replicate"]], Distinct] = Field(
+        ["zero", "replicate"], description="Border rules of the temporal Gaussian."
+    )

@@ -1,0 +1,166 @@
+"""Settings of the stages from files to cubes and teachers. Marks as in docs/methods.md: [P] paper
+or the authors' repository, [A] the authors' released tools, [M] from memory of the paper, [D]
+decided here."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ssmtl.core.settings import Settings, Share
+
+
+class Frames(Settings):
+    """Frames to HDF5. JPEG images are copied unchanged, other images become PNG."""
+
+    encoding: Literal["jpeg", "png"] = Field(
+        "jpeg", description="Codec for frames of video files, jpeg or lossless png."
+    )
+    quality: int = Field(
+        95, ge=1, le=100, description="JPEG quality for frames of video files, 4:4:4."
+    )
+
+
+class Detect(Settings):
+    """Object detection."""
+
+    backend: str = Field(
+        "ultralytics",
+        description="ultralytics, darknet or imported; a file in workflow/ssmtl/detection.",
+    )
+    weights: str = Field("yolov3u.pt", description="Weights by name or path.")
+    cfg: str = Field("", description="Network description of Darknet weights.")
+    names: str = Field(
+        "",
+        description='File of class names of Darknet weights, one a line; "" for COCO\'s.',
+    )
+    image_size: int = Field(
+        416,
+        ge=32,
+        multiple_of=32,
+        description="Side in pixels that pictures are letterboxed to, a multiple of 32.",
+    )
+    confidence: Share = Field(
+        0.5,
+        description=(
+            "Least confidence of a box, objectness times best class where objectness exists."
+        ),
+    )
+    iou: Share = Field(
+        0.45, description="Boxes of one class that overlap more than this are one object."
+    )
+    max_boxes: int = Field(300, ge=1, description="Most boxes kept in a frame.")
+    batch: int = Field(
+        16,
+        ge=0,
+        description=(
+            "Frames given to the detector at once, on a CPU at most 4 for each core; halved when "
+            "memory runs out. 0 measures which of 1, 2, 4, ... is the fastest."
+        ),
+    )
+    gpu_decode: bool = Field(
+        False,
+        description=(
+            "Let the GPU decode JPEG frames; pixels may differ by a few levels from those of the "
+            "CPU."
+        ),
+    )
+
+
+class Cubes(Settings):
+    """Object-centric cubes."""
+
+    size: int = Field(64, ge=8, description="Side of a crop in pixels, 64 [P].")
+    radius: int = Field(
+        3, ge=1, description="t, frames on each side of frame i; 3 makes cubes of 7 [M]."
+    )
+    max_gap: int = Field(4, ge=2, description="Largest gap of an intermittent cube [M].")
+    scale: float = Field(
+        1.0,
+        gt=0,
+        description="Boxes are enlarged by this factor about their centres before cropping.",
+    )
+    min_side: float = Field(
+        0.0,
+        ge=0,
+        description="Boxes with a shorter side below this, in pixels, are dropped; 0 keeps all.",
+    )
+    max_aspect: float = Field(
+        0.0,
+        ge=0,
+        description="Boxes whose sides differ by more than this factor are dropped; 0 keeps all.",
+    )
+    nested: Share = Field(
+        0.0,
+        description=(
+            "Boxes with more than this share inside a larger one are dropped; 0 keeps all."
+        ),
+    )
+    ignore: str = Field(
+        "",
+        description=(
+            'Polygons on the picture, "10,20 90,20 90,60; ...", x,y in pixels; objects whose '
+            "centre lies in one are dropped."
+        ),
+    )
+    train_stride: int = Field(
+        1, ge=1, description="Of the training objects of a clip every n-th gets a cube."
+    )
+    storage: Literal["raw", "lzf", "gzip", "jpeg"] = Field(
+        "raw",
+        description=(
+            "How cubes lie in the file: raw; compressed without loss, lzf quickly, gzip smaller; "
+            "or jpeg, at quality 95, a tenth of raw at 64 x 64 (docs/methods.md has the cost)."
+        ),
+    )
+    train_max: int = Field(
+        0,
+        ge=0,
+        description="At most so many training cubes a clip, chosen at random; 0 for all.",
+    )
+
+
+class Teachers(Settings):
+    """Targets of the distillation task."""
+
+    resnet: str = Field(
+        "IMAGENET1K_V1",
+        description=(
+            "ResNet-50 weights, a torchvision name, a file, or 'random' (seeded; no download)."
+        ),
+    )
+    resnet_seed: int = Field(0, ge=0, description="Seed of random ResNet weights.")
+    resnet_size: int = Field(224, ge=32, description="Side of ResNet-50's input in pixels.")
+    batch: int = Field(64, ge=1, description="Crops given to a teacher at once.")
+    backend: str = Field(
+        "darknet",
+        description=(
+            "For imported boxes, the detector that gives class probabilities of object crops."
+        ),
+    )
+    weights: str = Field("data/weights/yolov3.weights", description="Weights of that detector.")
+    cfg: str = Field(
+        "workflow/models/yolov3.cfg",
+        description="Network description of that detector's Darknet weights.",
+    )
+    names: str = Field("", description="File of that detector's class names; \"\" for COCO's.")
+    image_size: int = Field(
+        416,
+        ge=32,
+        multiple_of=32,
+        description="Side in pixels that object crops are enlarged to, a multiple of 32.",
+    )
+    context: float = Field(
+        1.5, ge=1, description="Side of the crop over the longer side of the box."
+    )
+
+
+class Images(Settings):
+    """Pictures of image data sets."""
+
+    size: int = Field(
+        32,
+        ge=8,
+        description=(
+            "Side in pixels that the largest centred square of a picture is resized to [D]."
+        ),
+    )

@@ -1,0 +1,50 @@
+"""Settings of watching. Marks as in docs/methods.md."""
+
+from pydantic import Field
+
+from ssmtl.core.settings import Settings, Share
+
+
+class Watch(Settings):
+    """Options of `ssmtl watch`, given on its command line; no rule reads them."""
+
+    false_alarms_per_hour: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "Events an hour that normal video may raise; the threshold is chosen by it, from the "
+            "normal clips held out of training [D]."
+        ),
+    )
+    threshold: Share = Field(
+        0.0, description="Frame score above which an event goes on; 0 to have it chosen."
+    )
+    before: float = Field(3.0, ge=0, description="Seconds before an event in its clip.")
+    after: float = Field(
+        3.0,
+        ge=0,
+        description="Seconds below the threshold that end an event; its clip goes on so long.",
+    )
+    clip_limit: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds that a clip has at most, however long its event goes on.",
+    )
+    ignore: str = Field(
+        "",
+        description=(
+            "Polygons to ignore beside those that were ignored in learning, "
+            '"10,20 90,20 90,60; ...", x,y in pixels, or a JSON file, [[[x, y], ...], ...].'
+        ),
+    )
+    fps: float = Field(25.0, gt=0, description="Frames per second of folders of images.")
+    timeout: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds without a picture after which a live source is connected again.",
+    )
+    give_up: float = Field(
+        600.0,
+        ge=0,
+        description=("Seconds of vain attempts to connect again that end watching; 0 for never."),
+    )
