@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ssmtl.core import store
+from ssmtl.evaluation.metrics.names import OF_REGIONS
 from ssmtl.formats.manifest import COLUMNS as MANIFEST
 from ssmtl.learning import model as models
 from ssmtl.media import codec
@@ -109,13 +110,14 @@ def measure(table, labelled, model, seed, rng):
                     "micro": micro[c],
                     "macro_padded": float(rng.uniform(0.4, 1)) if labelled else None,
                     "macro_strict": float(rng.uniform(0.4, 1)) if labelled else None,
+                    "macro_normal_added": float(rng.uniform(0.4, 1)) if labelled else None,
                 }
                 for c in COLUMNS
             }
             for border in ("zero", "replicate")
         },
         "regions": {
-            c: {name: float(rng.uniform(0.1, 1)) for name in ("rbdc", "tbdc")} for c in COLUMNS
+            c: {name: float(rng.uniform(0.1, 1)) for name in OF_REGIONS} for c in COLUMNS
         } if labelled else {},
         "pixel_auc": {c: float(rng.uniform(0.1, 1)) for c in COLUMNS} if labelled else {},
         "kinds": {k: auc(pd.concat([table[table["kind"] == k], normal])) for k in kinds},

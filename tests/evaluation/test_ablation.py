@@ -41,7 +41,8 @@ def write_run(folder, name, seed, micro, regions=None):
     folder.mkdir(parents=True)
 
     def values(shift):
-        return {"micro": micro - shift, "macro_padded": micro - shift, "macro_strict": None}
+        macro = {"macro_padded": micro - shift, "macro_strict": None, "macro_normal_added": None}
+        return {"micro": micro - shift} | macro
 
     borders = {"zero": 0.1, "replicate": 0.0}
     scores = {b: {"combined": values(s), "middle_box": values(0.3)} for b, s in borders.items()}

@@ -83,3 +83,18 @@ def test_no_clip_with_both_classes():
 def test_clips_and_scores_must_pair_up():
     with pytest.raises(ValueError):
         auc.macro_strict([np.array([0, 1])], [])
+
+
+def test_normal_added_by_hand():
+    labels = [np.array([0, 1]), np.array([0, 0]), np.array([1, 1]), np.array([0, 1])]
+    scores = [
+        np.array([0.6, 0.4]),  # both classes: as it is, 0
+        np.array([0.9, 0.1]),  # no anomalous frame: no AUC, left out
+        np.array([0.0, 0.3]),  # no normal frame: one of score 0, which ties with the first, 3/4
+        np.array([0.1, 0.2]),  # both classes: 1
+    ]
+    assert auc.macro_normal_added(labels, scores) == pytest.approx((0 + 0.75 + 1) / 3)
+    assert auc.macro_normal_added(labels[1:2], scores[1:2]) is None
+    found = auc.frame_metrics(labels, scores)
+    assert found["macro_normal_added"] == auc.macro_normal_added(labels, scores)
+    assert found["macro_strict"] == auc.macro_strict(labels, scores)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_region_track import slowly
+from test_region_track import one_by_one, slowly
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
@@ -125,7 +125,9 @@ def test_regions_and_pixels_follow_from_their_definitions(made, monkeypatch):
                 scores.append(large.ravel())
                 labels.append(mask.ravel())
         expected = slowly(detections, regions, 3 * FRAMES)
+        authors = one_by_one(detections, regions, 3 * FRAMES)
         assert 0 < expected["rbdc"] < 1 and 0 < expected["tbdc"] < 1
+        expected |= {f"{name}_authors": value for name, value in authors.items()}
         assert metrics["regions"][column] == pytest.approx(expected, abs=1e-6)
         auc = roc_auc_score(np.concatenate(labels), np.concatenate(scores))
         assert metrics["pixel_auc"][column] == pytest.approx(auc, abs=1e-6)
@@ -192,32 +194,34 @@ def test_clips_without_objects(made):
                 group[column] = np.zeros(0, np.float32)
             group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
     metrics = run(made)
-    assert metrics["regions"]["combined"] == {"rbdc": 0, "tbdc": 0}
+    assert set(metrics["regions"]["combined"].values()) == {0}
     assert metrics["pixel_auc"]["combined"] == 0.5
 
 
 def test_the_printed_table_has_what_there_is(made):
     text = evaluation.metrics_text(run(made))
-    first, *rows = text.splitlines()
-    assert first.split()[-4:] == ["RBDC", "TBDC", "pixel", "AUC"]
-    assert len(rows) == 3 and all(len(row) == len(first) for row in rows)
+    first, second, *rows = text.splitlines()
+    assert first.split()[-5:] == ["RBDC", "TBDC", "RBDC", "TBDC", "pixel"]
+    assert second.split() == ["padded", "strict", "normal", "added", "authors'", "authors'", "AUC"]
+    assert len(rows) == 3 and all(len(row) == len(first) == len(second) for row in rows)
     for clip in CLIPS:
         edit(made, clip, tracks="")
     first, *rows = evaluation.metrics_text(run(made)).splitlines()
-    assert "RBDC" not in first and first.endswith("pixel AUC")
+    assert "RBDC" not in first and first.endswith("pixel")
 
 
 def test_both_borders_of_several_runs_with_mean_and_deviation():
     def run(model, seed, micro):
         row = {"micro": micro, "macro_padded": micro, "macro_strict": None}
+        row["macro_normal_added"] = micro
         scores = {"zero": {"combined": row}, "replicate": {"combined": row}}
         about = {"model": model, "seed": seed, "border": "zero", "labelled": True}
         return about | {"scores": scores}
 
     runs = [run("a", 0, 0.9), run("a", 1, 0.94), run("b", 0, 0.5)]
     lines = evaluation.borders_text(runs).splitlines()
-    assert len(lines) == 1 + 2 * len(runs) + 4
-    found = {line[:40].strip(): line[40:].split() for line in lines[1:]}
-    assert found["a, seed 1, border zero (its own)"] == ["94.0", "94.0", "-"]
-    assert found["a, 2 seeds, mean, border replicate"] == ["92.0", "92.0", "-"]
-    assert found["a, 2 seeds, deviation, border zero"] == ["2.8", "2.8", "-"]
+    assert len(lines) == 2 + 2 * len(runs) + 4
+    found = {line[:40].strip(): line[40:].split() for line in lines[2:]}
+    assert found["a, seed 1, border zero (its own)"] == ["94.0", "94.0", "-", "94.0"]
+    assert found["a, 2 seeds, mean, border replicate"] == ["92.0", "92.0", "-", "92.0"]
+    assert found["a, 2 seeds, deviation, border zero"] == ["2.8", "2.8", "-", "2.8"]

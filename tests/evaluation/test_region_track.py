@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from ssmtl.evaluation.metrics import region_track
-from ssmtl.evaluation.metrics.region_track import area, iou, matching, rbdc_tbdc
+from ssmtl.evaluation.metrics.region_track import (
+    area,
+    both_conventions,
+    iou,
+    matching,
+    rbdc_tbdc,
+)
 
 CASES = 240
 
@@ -238,3 +244,40 @@ def test_boxes_without_area_overlap_nothing():
 def test_the_last_value_is_held():
     assert area(np.array([0.5]), np.array([0.8])) == pytest.approx(0.5 * 0.4 + 0.5 * 0.8)
     assert area(np.array([]), np.array([])) == 0
+
+
+def one_by_one(detections, regions, frames):
+    """The authors' convention from its description: one pixel more in every box, and a point of
+    the curve per detection, those of one score in the order given."""
+    wider = [(f, (b[0], b[1], b[2] + 1, b[3] + 1), last) for f, b, last in detections]
+    ranked = sorted(range(len(wider)), key=lambda i: -wider[i][2])
+    distinct = [(*wider[i][:2], -place) for place, i in enumerate(ranked)]
+    regions = [(f, (b[0], b[1], b[2] + 1, b[3] + 1), track) for f, b, track in regions]
+    return slowly(distinct, regions, frames)
+
+
+def both(detections, regions, frames):
+    frame, box, score = arrays(detections)
+    region_frame, region_box, track = arrays(regions)
+    return both_conventions(score, frame, box, region_frame, region_box, track, frames)
+
+
+def test_the_authors_convention_beside_ours():
+    differ = 0
+    for seed in range(60):
+        case = some_case(seed)
+        expected = slowly(*case) | {f"{k}_authors": v for k, v in one_by_one(*case).items()}
+        assert both(*case) == {name: pytest.approx(v, abs=1e-9) for name, v in expected.items()}
+        differ += expected["rbdc"] != expected["rbdc_authors"]
+    assert differ > 20
+
+
+def test_one_pixel_more_makes_a_match():
+    """Neighbours that share an edge: counted with it, they have 1 x 4 of 28 pixels in common."""
+    detections, regions = [(0, (0, 0, 3, 3), 0.9)], [(0, (3, 0, 6, 3), 1)]
+    assert both(detections, regions, 1) == {
+        "rbdc": 0,
+        "tbdc": 0,
+        "rbdc_authors": 1,
+        "tbdc_authors": 1,
+    }

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from ssmtl.core.errors import InputError
-from ssmtl.evaluation.metrics.auc import FRAME_METRICS
+from ssmtl.evaluation.metrics.names import OF_FRAMES, OF_REGIONS
 from ssmtl.formats.tables import read_json
 
-OTHER_METRICS = ("rbdc", "tbdc", "pixel_auc")  # where a data set has what they need
-METRICS = (*FRAME_METRICS, *OTHER_METRICS)
+OTHER_METRICS = (*OF_REGIONS, "pixel_auc")  # where a data set has what they need
+METRICS = (*OF_FRAMES, *OTHER_METRICS)
 
 
 def measured(metrics: dict) -> dict[str, float | None]:
@@ -25,11 +25,10 @@ def measured(metrics: dict) -> dict[str, float | None]:
     borders = {border: columns["combined"] for border, columns in metrics["scores"].items()}
     regions = metrics.get("regions", {}).get("combined", {})
     return {
-        **{name: borders[metrics["border"]][name] for name in FRAME_METRICS},
-        "rbdc": regions.get("rbdc"),
-        "tbdc": regions.get("tbdc"),
+        **{name: borders[metrics["border"]][name] for name in OF_FRAMES},
+        **{name: regions.get(name) for name in OF_REGIONS},
         "pixel_auc": metrics.get("pixel_auc", {}).get("combined"),
-        **{f"{name}_{b}": values[name] for b, values in borders.items() for name in FRAME_METRICS},
+        **{f"{name}_{b}": values[name] for b, values in borders.items() for name in OF_FRAMES},
     }
 
 

@@ -13,15 +13,13 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import box_scores, filtered, pad_to_clip, smooth
 from ssmtl.evaluation.localisation import Localisation
-from ssmtl.evaluation.metrics import auc
+from ssmtl.evaluation.metrics import auc, names
 from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
 
 log = logging.getLogger(__name__)
 
 BORDERS = ("zero", "replicate")
-TITLES = ("micro", "macro (padded)", "macro (strict)")
-FRAME_LEVEL = dict(zip(auc.FRAME_METRICS, TITLES, strict=True))
 
 
 def clip_scores(
@@ -97,7 +95,7 @@ def frame_labels(text: str, frames: int) -> tuple[np.ndarray | None, np.ndarray]
 def score_table(
     tables: list[pd.DataFrame], columns: list[str], sigma: float, smoothing: str
 ) -> dict:
-    """Micro and both macro AUCs by border rule and score column."""
+    """Micro and macro AUCs by border rule and score column."""
     labels = [table["label"].to_numpy(bool) for table in tables]
     result = {}
     for border in BORDERS:
@@ -213,10 +211,10 @@ def metrics_text(metrics: dict) -> str:
     """The table that a run prints, in per cent: every metric there is, one row per column."""
     if not metrics["labelled"]:
         return f"{metrics['frames']} frames scored; no labels, so no AUC"
-    shown = dict(FRAME_LEVEL)
-    shown |= {"rbdc": "RBDC", "tbdc": "TBDC"} if metrics.get("regions") else {}
+    shown = dict(names.OF_FRAMES)
+    shown |= names.OF_REGIONS if metrics.get("regions") else {}
     shown |= {"pixel_auc": "pixel AUC"} if metrics.get("pixel_auc") else {}
-    lines = [f"{'AUC, %':<22}" + "".join(f"{name:>{width(name)}}" for name in shown.values())]
+    lines = heading(22, shown)
     for column, frame_level in metrics["scores"][metrics["border"]].items():
         values = frame_level | metrics.get("regions", {}).get(column, {})
         values["pixel_auc"] = metrics.get("pixel_auc", {}).get(column)
@@ -230,7 +228,7 @@ def borders_text(runs: list[dict]) -> str:
 
     Then, for every model with several runs, their mean and standard deviation (n - 1).
     """
-    lines = [f"{'AUC, %':<40}" + "".join(f"{n:>{width(n)}}" for n in FRAME_LEVEL.values())]
+    lines = heading(40, names.OF_FRAMES)
     for metrics in runs:
         run = f"{metrics['model']}, seed {metrics['seed']}"
         if not metrics["labelled"]:
@@ -238,7 +236,7 @@ def borders_text(runs: list[dict]) -> str:
         for border in metrics["scores"]:
             name = f"{run}, border {border}"
             usual = " (its own)" if border == metrics["border"] else ""
-            row = cells(metrics["scores"][border]["combined"], FRAME_LEVEL)
+            row = cells(metrics["scores"][border]["combined"], names.OF_FRAMES)
             lines.append(f"{name + usual:<40}" + row)
     for model in dict.fromkeys(metrics["model"] for metrics in runs):
         several = [m["scores"] for m in runs if m["model"] == model and m["labelled"]]
@@ -246,8 +244,26 @@ def borders_text(runs: list[dict]) -> str:
             of_border = pd.DataFrame([scores[border]["combined"] for scores in several])
             for what, values in (("mean", of_border.mean()), ("deviation", of_border.std())):
                 name = f"{model}, {len(several)} seeds, {what}, border {border}"
-                lines.append(f"{name:<40}" + cells(values, FRAME_LEVEL))
+                lines.append(f"{name:<40}" + cells(values, names.OF_FRAMES))
     return "\n".join(lines)
+
+
+def heading(label: int, shown: dict[str, str]) -> list[str]:
+    """Two lines above a table whose labels take so many characters: "macro" over "padded"."""
+    above, below = zip(*(halves(name) for name in shown.values()), strict=True)
+    return [
+        f"{text:<{label}}" + "".join(f"{half:>{width(name)}}" for half, name in pairs)
+        for text, pairs in (
+            ("AUC, %", zip(above, shown.values(), strict=True)),
+            ("", zip(below, shown.values(), strict=True)),
+        )
+    ]
+
+
+def halves(name: str) -> tuple[str, str]:
+    """A metric's name in two lines: `RBDC, authors'` and `pixel AUC` are cut after a word."""
+    first, _, second = name.partition(" ")
+    return first.rstrip(","), second
 
 
 def cells(values: dict, shown: dict[str, str]) -> str:
@@ -260,4 +276,4 @@ def cells(values: dict, shown: dict[str, str]) -> str:
 
 def width(name: str) -> int:
     """Characters of a printed column."""
-    return max(len(name) + 2, 9)
+    return max(*map(len, halves(name)), 7) + 2

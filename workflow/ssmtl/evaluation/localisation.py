@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssmtl.datasets.ground_truth import Tracks, read_masks, read_tracks
 from ssmtl.evaluation.metrics.pixel import PixelRoc, anomalous_cells, cell_pixels
-from ssmtl.evaluation.metrics.region_track import matching, rbdc_tbdc
+from ssmtl.evaluation.metrics.region_track import both_conventions
 from ssmtl.formats.labels import NORMAL
 
 log = logging.getLogger(__name__)
@@ -86,13 +86,13 @@ class Localisation:
         self.boxes.append(Boxes(frames, frame, box, scores, tracks))
 
     def regions(self) -> dict[str, dict[str, float | None]]:
-        """RBDC and TBDC per column of scores; {} without tracks."""
+        """RBDC and TBDC, ours and the authors', per column of scores; {} without tracks."""
         clips = self.boxes
         if not clips:
             return {}
         starts = np.cumsum([0] + [clip.frames for clip in clips])
         pairs = list(zip(starts, clips, strict=False))
-        matches = matching(
+        places = (
             np.concatenate([start + clip.frame for start, clip in pairs]),
             np.concatenate([clip.box for clip in clips]),
             np.concatenate([start + clip.tracks.frame for start, clip in pairs]),
@@ -101,9 +101,9 @@ class Localisation:
         numbers = [(i, track) for i, clip in enumerate(clips) for track in clip.tracks.track]
         _, track = np.unique(np.reshape(numbers, (-1, 2)), axis=0, return_inverse=True)
         return {
-            column: rbdc_tbdc(
+            column: both_conventions(
                 np.concatenate([clip.scores[column] for clip in clips]),
-                matches,
+                *places,
                 track.ravel(),
                 int(starts[-1]),
             )

@@ -20,6 +20,7 @@ from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import frame_scores, smooth
 from ssmtl.evaluation.evaluate import check_coverage, frame_labels
 from ssmtl.evaluation.metrics import auc
+from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.scoring.calibration import read_calibration
 from ssmtl.scoring.fusion import combine
@@ -27,7 +28,7 @@ from ssmtl.scoring.fusion import combine
 log = logging.getLogger(__name__)
 
 FACTORS = ("fusion", "cell", "filter_size", "sigma", "border")
-METRICS = auc.FRAME_METRICS
+METRICS = tuple(OF_FRAMES)
 
 
 @dataclass(frozen=True)

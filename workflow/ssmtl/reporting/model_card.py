@@ -6,6 +6,7 @@ import yaml
 
 from ssmtl.core import store
 from ssmtl.datasets import video as datasets
+from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.formats.tables import read_json
 from ssmtl.reporting.page import environment, notes_of
 
@@ -29,6 +30,7 @@ def write_card(
     text = markdown.get_template("model_card.md.j2").render(
         card=card,
         metrics=read_json(metrics),
+        metric_names=OF_FRAMES,
         about=datasets.reader(reader).ABOUT,
         notes=notes_of(config),
         settings=yaml.safe_dump(config | {"train": card["settings"]}, sort_keys=False).rstrip(),

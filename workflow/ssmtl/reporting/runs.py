@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.core import store
+from ssmtl.evaluation.metrics.names import OF_FRAMES as METRICS
+from ssmtl.evaluation.metrics.names import OF_PLACES as PLACES
 from ssmtl.formats.tables import read_csv, read_json
 from ssmtl.reporting.page import known, mean, spread, verdict
 
 BORDERS = ("zero", "replicate")
-METRICS = {"micro": "micro", "macro_padded": "macro, padded", "macro_strict": "macro, strict"}
-PLACES = {"rbdc": "RBDC", "tbdc": "TBDC", "pixel_auc": "pixel AUC"}
 
 
 @dataclass(frozen=True)

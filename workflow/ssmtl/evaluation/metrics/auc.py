@@ -1,9 +1,9 @@
-"""Frame-level AUC: micro, and macro in two named conventions (docs/methods.md)."""
+"""Frame-level AUC: micro, and macro in three named conventions (docs/methods.md)."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-FRAME_METRICS = ("micro", "macro_padded", "macro_strict")
+from ssmtl.evaluation.metrics.names import OF_FRAMES
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
@@ -39,7 +39,21 @@ def macro_strict(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | 
     return float(np.mean(values)) if values else None
 
 
+def macro_normal_added(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | None:
+    """Mean AUC where a clip without normal frames gets one more, of label 0 and score 0 [I].
+
+    What the authors of SSMTL say they did (AED-SSMTL#11). Other clips stay as they are; those
+    without anomalous frames have no AUC and are left out [D]. None where no clip is left.
+    """
+    values = [
+        auc(np.append(label, False), np.append(score, 0.0)) if np.all(label) else auc(label, score)
+        for label, score in zip(labels, scores, strict=True)
+    ]
+    values = [value for value in values if value is not None]
+    return float(np.mean(values)) if values else None
+
+
 def frame_metrics(labels: list[np.ndarray], scores: list[np.ndarray]) -> dict[str, float | None]:
-    """All of FRAME_METRICS, of bool labels (T,) and scores (T,) per clip."""
-    found = (micro(labels, scores), macro_padded(labels, scores), macro_strict(labels, scores))
-    return dict(zip(FRAME_METRICS, found, strict=True))
+    """All metrics of `names.OF_FRAMES`, of bool labels (T,) and scores (T,) in [0, 1] per clip."""
+    metrics = (micro, macro_padded, macro_strict, macro_normal_added)
+    return dict(zip(OF_FRAMES, (metric(labels, scores) for metric in metrics), strict=True))

@@ -12,6 +12,29 @@ LEAST_SHARE = 0.1  # of a track's regions, to be found [A]
 PAIRS = 1 << 20  # pairs of boxes compared at once
 
 
+def both_conventions(
+    score: np.ndarray,
+    frame: np.ndarray,
+    box: np.ndarray,
+    region_frame: np.ndarray,
+    region_box: np.ndarray,
+    track: np.ndarray,
+    frames: int,
+) -> dict[str, float | None]:
+    """RBDC and TBDC by our reading, and as `rbdc_authors` and `tbdc_authors` by theirs.
+
+    The authors' evaluation counts one pixel more on each side of every box and takes detections
+    one by one, those of one score in the order given [A]. Arguments as of `matching` and
+    `rbdc_tbdc`.
+    """
+    ours = rbdc_tbdc(score, matching(frame, box, region_frame, region_box), track, frames)
+    wider = [np.add(boxes, (0.0, 0.0, 1.0, 1.0)) for boxes in (box, region_box)]
+    rank = np.empty(len(score))
+    rank[np.argsort(-score, kind="stable")] = -np.arange(len(score))
+    authors = rbdc_tbdc(rank, matching(frame, wider[0], region_frame, wider[1]), track, frames)
+    return ours | {f"{name}_authors": value for name, value in authors.items()}
+
+
 def rbdc_tbdc(
     score: np.ndarray,
     matches: tuple[np.ndarray, np.ndarray],

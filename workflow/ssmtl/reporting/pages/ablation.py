@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ssmtl.core import store
 from ssmtl.evaluation import ablation
+from ssmtl.evaluation.metrics.names import ALL, OF_FRAMES
 from ssmtl.formats.tables import read_json
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
@@ -22,14 +23,6 @@ GROUPS = {
     "without": "Full set without one task",
     "encoders": "Encoders",
     "options": "Named variants",
-}
-NAMES = {
-    "micro": "micro",
-    "macro_padded": "macro, padded",
-    "macro_strict": "macro, strict",
-    "rbdc": "RBDC",
-    "tbdc": "TBDC",
-    "pixel_auc": "pixel AUC",
 }
 DRAWN = ("micro", "macro_padded")
 
@@ -84,7 +77,7 @@ def ablation_figure(runs: pd.DataFrame, summary: pd.DataFrame) -> Figure:
                 mean, height, xerr=0 if pd.isna(spread) else spread,
                 fmt="o", color=shade, markersize=5, linewidth=1.2,
             )  # fmt: skip
-        axes.set_title(f"{NAMES[metric]} AUC", loc="left", fontsize=8.5)
+        axes.set_title(f"{ALL[metric]} AUC", loc="left", fontsize=8.5)
         axes.set_xlabel("per cent")
         axes.grid(True, axis="x")
     panels[0].set_yticks(list(place.values()), [plots.title(name) for name in variants])
@@ -127,12 +120,12 @@ def ablation_page(
 
     within: as of `ablation.tasks_within`, for the full set; totals: the metrics of one run.
     """
-    metrics = [metric for metric in NAMES if summary[f"{metric}_mean"].notna().any()]
+    metrics = [metric for metric in ALL if summary[f"{metric}_mean"].notna().any()]
     figure = plots.inline_svg(
         ablation_figure(runs, summary), "variants", "Frame-level AUC of every variant"
     )
     columns = [
-        {"column": column, "cells": [spread(part[metric]) for metric in list(NAMES)[:3]]}
+        {"column": column, "cells": [spread(part[metric]) for metric in OF_FRAMES]}
         for column, part in within.groupby("column", sort=False)
     ]
     template = environment().get_template("ablation.html.j2")
@@ -145,8 +138,9 @@ def ablation_page(
         seeds=sorted(set(runs["seed"])),
         full=spread(runs.loc[runs["variant"] == "full", "micro"]),
         groups=GROUPS,
-        metric_names=[NAMES[metric] for metric in metrics],
+        metric_names=[ALL[metric] for metric in metrics],
         rows=variant_rows(plan, runs, summary, metrics),
+        frame_metrics=OF_FRAMES.values(),
         within=columns,
         figure=figure,
         config=as_yaml({"full set": plan["settings"]}),

@@ -9,11 +9,12 @@ from matplotlib.ticker import MaxNLocator
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.evaluation.sensitivity import FACTORS, METRICS, one_at_a_time
 from ssmtl.formats.tables import read_csv
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import environment, notes_of, percent, spread
-from ssmtl.reporting.pages.ablation import NAMES, points
+from ssmtl.reporting.pages.ablation import points
 
 TEXT = ("fusion", "border", "configured")
 TITLES = {
@@ -136,7 +137,7 @@ def write_page(
     text = template.render(
         dataset=dataset,
         models=models,
-        metric_names=[NAMES[metric] for metric in METRICS],
+        metric_names=[OF_FRAMES[metric] for metric in METRICS],
         notes=notes_of(about),
     )
     with store.replacing(combined) as path:

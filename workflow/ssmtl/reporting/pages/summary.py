@@ -7,18 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ssmtl.core import store
+from ssmtl.evaluation.metrics.names import ALL as METRICS
 from ssmtl.formats.tables import read_json
 from ssmtl.reporting import plots, published
 from ssmtl.reporting.page import environment, known, mean, spread
 
-METRICS = {
-    "micro": "micro",
-    "macro_padded": "macro, padded",
-    "macro_strict": "macro, strict",
-    "rbdc": "RBDC",
-    "tbdc": "TBDC",
-    "pixel_auc": "pixel AUC",
-}
 DRAWN = ("micro", "macro_padded")
 PUBLISHED = {"micro": "micro", "macro_padded": "macro", "rbdc": "rbdc", "tbdc": "tbdc"}
 
