@@ -36,9 +36,13 @@ bench: $(BIN)/.installed
 growth: $(BIN)/.installed
 	$(BIN)/python benchmarks/growth.py --figure docs/growth.svg $(GROWTH)
 
+# Style, security, spelling, the walls between the folders of the package, and types.
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
