@@ -46,10 +46,7 @@ def stage_names() -> list[str]:
 
 def child(device: str, *arguments) -> dict | list:
     """What this script prints, as JSON on its last line, in a process that sees one device."""
-    # As in the rules: glibc keeps the memory of activations instead of asking for it anew.
-    settings = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
-    if device == "cpu":
-        settings["CUDA_VISIBLE_DEVICES"] = ""
+    settings = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     done = subprocess.run(
         [sys.executable, __file__, *map(str, arguments)],
         env=os.environ | settings,

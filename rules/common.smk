@@ -89,9 +89,6 @@ LIMITS = {
 
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.
 ENVIRONMENT = f"export PYTHONPATH={str(PACKAGE)!r}; "
-# glibc would give the memory of every large activation back and ask for it anew: half of the time
-# of some stages on a CPU.
-ENVIRONMENT += "export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     ENVIRONMENT += f"export PATH={str(Path(sys.executable).parent)!r}:$PATH; "
 shell.prefix(f"set -euo pipefail; {ENVIRONMENT}")

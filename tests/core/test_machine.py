@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ssmtl.core.machine import memory_limit
+from ssmtl.core.machine import cores, memory_limit
 
 GB = 2**30
 
@@ -41,3 +41,42 @@ def test_ultralytics_leaves_the_number_of_cores_alone():
     )
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("max 100000", 2), ("50000 100000", 1)])
+def test_cores_of_a_container_are_its_share(tmp_path, monkeypatch, quota, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert cores(tmp_path / "cpu.max") == expected
+
+
+FAULTS = """
+import resource, torch
+from ssmtl.core.device import chosen_device
+chosen_device() if {ready} else None
+for _ in range(12): torch.ones(1 << 25)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5): torch.ones(1 << 25)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print((torch.tensor([1e-30]) * 1e-9).item())
+"""
+
+
+def test_the_process_keeps_its_memory_and_flushes_denormals_by_itself():
+    """Without any variable in its environment; page faults tell memory that was asked for anew."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", FAULTS.format(ready=ready)],
+            env=environment | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for ready in (False, True)
+    ]
+    (faults, tiny), (fewer, flushed) = found
+    # glibc asks for more than it gives back, so that it may need one block beside another.
+    assert int(fewer) < int(faults) / 2
+    assert float(tiny) > 0 == float(flushed)

@@ -15,6 +15,7 @@ from pathlib import Path
 from ssmtl import __version__, config
 from ssmtl.core.digest import stage_code
 from ssmtl.core.errors import InputError
+from ssmtl.core.machine import keep_memory
 from ssmtl.core.progress import clock
 
 log = logging.getLogger(__name__)
@@ -845,6 +846,7 @@ def commands() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command; exits with 2 and one line where the input is bad."""
     a = commands().parse_args(arguments)
+    keep_memory()
     logging.basicConfig(
         level=logging.DEBUG if a.verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )

@@ -13,14 +13,30 @@ import torch
 from torch import distributed as dist
 
 from ssmtl.core.errors import InputError
-from ssmtl.core.machine import memory_limit
+from ssmtl.core.machine import cores, keep_memory, memory_limit
 
 
 def chosen_device() -> torch.device:
-    """The GPU if there is one, else the CPU; of several GPUs one that no other process has."""
+    """The GPU if there is one, else the CPU; of several GPUs one that no other process has.
+
+    Whoever asks is about to compute, so the process is made ready for it.
+    """
+    make_ready()
     if torch.cuda.device_count() > 1 and not dist.is_torchelastic_launched():
         torch.cuda.set_device(own_gpu(torch.cuda.device_count()))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def make_ready() -> None:
+    """Memory, threads and rounding of this process as computing on a CPU needs them.
+
+    Threads that begin later take over that numbers below 1e-38 count as 0: processors are slow
+    with these, and they change no result that is printed.
+    """
+    keep_memory()
+    torch.set_num_threads(cores())
+    torch.set_flush_denormal(True)
 
 
 @cache
