@@ -55,9 +55,9 @@ FAULTS = """
 import resource, torch
 from ssmtl.core.device import chosen_device
 chosen_device() if {ready} else None
-for _ in range(12): torch.ones(1 << 25)
+for _ in range(12): torch.ones(1 << 23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5): torch.ones(1 << 25)
+for _ in range(5): torch.ones(1 << 23)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 print((torch.tensor([1e-30]) * 1e-9).item())
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 DEVICES = ("nvidia[0-9]*", "dxg", "kfd")  # NVIDIA's driver, the same in WSL, and AMD's
 
 
-# What glibc's `mallopt` takes: the size from which a block is asked of the kernel alone, and how much
-# free memory is kept at the end of the heap.
+# What glibc's `mallopt` takes: how much free memory is kept at the end of the heap, and the size
+# from which a block comes from the kernel alone.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT = (1 << 31) - 1
 
