@@ -38,3 +38,8 @@ def test_free_memory_is_that_of_the_job_not_of_the_machine(monkeypatch, limit):
     monkeypatch.setattr(device, "memory_limit", lambda: used + limit)
     free = device.free_memory(torch.device("cpu"))
     assert 0.9 * min(limit, psutil.virtual_memory().available) < free <= limit * 1.1
+
+
+def test_numbers_that_processors_are_slow_with_count_as_zero():
+    device.chosen_device()
+    assert (torch.tensor([1e-30]) * 1e-9).item() == 0
