@@ -13,7 +13,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.store import digest
 from ssmtl.datasets.clips import Clip, files_of
 from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded
-from ssmtl.media.codec import decode_image
+from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import frame_number, image_files
 
 
@@ -109,7 +109,7 @@ def read_masks(path: Path, frames: int, shape: tuple[int, int]) -> Iterator[np.n
     path = Path(path)
     if path.is_dir():
         files = image_files(path, MASK_SUFFIXES)
-        count, masks = len(files), (decode_image(f.read_bytes(), str(f)).any(2) for f in files)
+        count, masks = len(files), (decode_mask(f.read_bytes(), str(f)) for f in files)
     elif path.suffix == ".npy":
         masks = loaded(path, np.load, mmap_mode="r", allow_pickle=False)
         if masks.ndim != 3:

@@ -10,7 +10,7 @@ import numpy as np
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.clips import Clip, clip_number
 from ssmtl.formats.labels import Interval, from_array
-from ssmtl.media.codec import decode_image
+from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import image_files
 
 # Masks must be lossless: a JPEG's artefacts would make every pixel anomalous.
@@ -62,7 +62,7 @@ def fitting(anomalous: np.ndarray, clip: str, frames: int, where: Path) -> list[
 def from_images(path: Path, clip: str, frames: int) -> list[Interval]:
     """A folder with one mask image per frame; any nonzero pixel makes a frame anomalous."""
     files = image_files(path, MASK_SUFFIXES)
-    masks = (decode_image(file.read_bytes(), str(file)) for file in files)
+    masks = (decode_mask(file.read_bytes(), str(file)) for file in files)
     return fitting(np.array([mask.any() for mask in masks]), clip, frames, path)
 
 

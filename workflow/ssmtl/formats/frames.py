@@ -25,6 +25,11 @@ class Frames:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def time(self) -> np.ndarray:
+        """Seconds of each frame since the first one, float64 (T,)."""
+        return self.group["time"][:]
+
     def encoded(self, index: int) -> np.ndarray:
         return self.group["bytes"][self.offsets[index] : self.offsets[index + 1]]
 

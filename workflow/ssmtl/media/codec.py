@@ -6,18 +6,49 @@ import numpy as np
 from ssmtl.core.errors import InputError
 
 
-def decode_image(data: bytes | np.ndarray, where: str) -> np.ndarray:
-    """The picture in an encoded image, uint8 (H, W, 3) RGB; grey images become RGB.
+def decode_image(
+    data: bytes | np.ndarray, where: str, levels: tuple[int, int] | None = None
+) -> np.ndarray:
+    """The picture in an encoded image, uint8 (H, W, 3) RGB, upright; grey images become RGB.
 
-    `where` names the image in the InputError that unreadable data raises.
+    levels: of an image of 16 bits, the values that become 0 and 255; what is beyond is clipped.
+    `where` names the image in the InputError that unreadable data raises, and 16 bits without
+    levels.
     """
+    picture = decode_depth(data, where)
+    if picture.dtype == np.uint8:
+        return picture
+    if levels is None:
+        raise InputError(
+            f"{where}: an image of 16 bits among others of 8, or where 8 are expected; convert it"
+        )
+    low, high = levels
+    stretched = (picture.astype(np.float32) - low) * (255 / max(high - low, 1))
+    return np.rint(stretched).clip(0, 255).astype(np.uint8)
+
+
+def decode_depth(data: bytes | np.ndarray, where: str) -> np.ndarray:
+    """The picture in an encoded image as deep as it is, uint8 or uint16 (H, W, 3) RGB, upright."""
     buffer = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     picture = None
     if len(buffer):
-        picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        try:
+            picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+        except cv2.error as error:
+            raise InputError(
+                f"{where}: no image that can be read, larger than 134 million pixels for instance "
+                f"({error.err or error.code}); exclude the clip, or replace the image"
+            ) from error
     if picture is None:
         raise InputError(f"{where}: unreadable image; fetch it again or exclude the clip")
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{where}: an image of {picture.dtype} values; convert it to 8 or 16 bits")
     return picture
+
+
+def decode_mask(data: bytes, where: str) -> np.ndarray:
+    """Which pixels of an encoded image are not black, at any depth, bool (H, W)."""
+    return decode_depth(data, where).any(2)
 
 
 def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:

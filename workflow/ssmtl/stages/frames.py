@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -19,8 +20,8 @@ from ssmtl.core.threads import ahead
 from ssmtl.datasets.clips import source_size
 from ssmtl.formats.manifest import read_manifest, rows
 from ssmtl.media import codec
-from ssmtl.media import video as media
-from ssmtl.media.images import image_files
+from ssmtl.media.images import ImageClip
+from ssmtl.media.video import Missing, video_frames
 
 log = logging.getLogger(__name__)
 
@@ -29,55 +30,59 @@ WRITE = 256  # encoded frames written to HDF5 at once
 CHUNK = 1 << 18  # bytes of encoded frames that lie together in the file
 
 
-def encoded_frames(source: Path, encoding: str, quality: int) -> tuple[str, Iterator[tuple]]:
-    """The encoding used, and per frame its bytes and its (height, width).
+class Encoded(NamedTuple):
+    """A frame as it is stored, and the height and width of its picture."""
 
-    Source: a folder of images or a video file.
-    """
+    data: bytes
+    size: tuple[int, int]
+    time: float  # seconds from the clip's first frame
+
+
+def encoded_frames(row, encoding: str, quality: int) -> tuple[str, Iterator[Encoded | Missing]]:
+    """The encoding used, and the frames of a clip: of a folder of images or of a video file."""
+    source = Path(row.source)
     if not source.is_dir():
         encode = codec.encode_png if encoding == "png" else None
 
-        def pack(picture):
-            data = encode(picture) if encode else codec.encode_jpeg(picture, quality)
-            return data, picture.shape[:2]
+        def pack(item):
+            if isinstance(item, Missing):
+                return item
+            data = encode(item.picture) if encode else codec.encode_jpeg(item.picture, quality)
+            return Encoded(data, item.picture.shape[:2], item.time)
 
-        return encoding, ahead(pack, media.video_frames(source))
-    files = image_files(source)
-    keep = all(file.suffix.lower() in (".jpg", ".jpeg") for file in files)
+        return encoding, ahead(pack, video_frames(source))
+    clip = ImageClip(source)
+    keep = clip.are_jpeg()
 
-    def load(file):
-        data = file.read_bytes()
-        picture = codec.decode_image(data, str(file))  # so that a bad file is noticed here
-        return data if keep else codec.encode_png(picture), picture.shape[:2]
+    def load(index):
+        data, picture = clip.load(index)  # so that a bad file is noticed here
+        return Encoded(data if keep else codec.encode_png(picture), picture.shape[:2], index / row.fps)
 
-    return "jpeg" if keep else "png", ahead(load, files)
+    return "jpeg" if keep else "png", ahead(load, range(len(clip)))
 
 
 def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
     """Stores one clip of the manifest; InputError where its frames are not all there."""
-    source = Path(row.source)
-    encoding, frames = encoded_frames(source, encoding, quality)
-    offsets, contents = [0], []
+    encoding, items = encoded_frames(row, encoding, quality)
+    frames = Gaps(items)
+    offsets, times, contents = [0], [], []
     while block := list(islice(frames, WRITE)):
-        for data, size in block:
+        for data, size, time in block:
             if size != (row.height, row.width):
                 raise InputError(
-                    f"{source}: frame {len(offsets) - 1} is {size[1]}x{size[0]}, the clip is "
-                    f"{row.width}x{row.height}; fetch it again or exclude clip {row.clip}"
+                    f"{row.source}: frame {len(times)} is {size[1]}x{size[0]}, the clip is "
+                    f"{row.width}x{row.height}; fetch it again, cut it where the size changes, or "
+                    f"exclude clip {row.clip}"
                 )
             offsets.append(offsets[-1] + len(data))
-        joined = np.frombuffer(b"".join(data for data, _ in block), np.uint8)
+            times.append(time)
+        joined = np.frombuffer(b"".join(data for data, *_ in block), np.uint8)
         contents.append(store.digest(joined.tobytes()))
         store.write_rows(group, "bytes", joined, chunk=CHUNK)
-    found = len(offsets) - 1
-    if found != row.frames:
-        raise InputError(
-            f"{source}: {found} of {row.frames} frames decoded; the file is truncated, "
-            f"fetch it again or list clip {row.clip} under the data set's `exclude`"
-        )
-    group["offsets"] = np.array(offsets, np.int64)
+    check_count(row, len(times), frames.found)
+    group["offsets"], group["time"] = np.array(offsets, np.int64), np.array(times)
     group.attrs.update(
-        frames=found,
+        frames=len(times),
         fps=row.fps,
         width=row.width,
         height=row.height,
@@ -85,6 +90,50 @@ def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
         source=row.source,
         digest=store.digest(contents),
     )
+
+
+class Gaps(Iterator):
+    """The frames among items, and where some are missing between them: found, [(number, what)]."""
+
+    def __init__(self, items: Iterator[Encoded | Missing]):
+        self.items, self.count, self.found = items, 0, []
+
+    def __next__(self) -> Encoded:
+        while isinstance(item := next(self.items), Missing):
+            self.found.append((self.count, item))
+        self.count += 1
+        return item
+
+
+def check_count(row, found: int, gaps: list[tuple[int, Missing]]) -> None:
+    """Says which frames of a clip are missing; InputError where that matters.
+
+    Frames lost within a clip shift the labels behind them. Without labels nothing is shifted, but
+    a file that was cut off is not taken for a whole one.
+    """
+    within = [(number, gap) for number, gap in gaps if number < found]
+    lost = sum(gap.frames for _, gap in within)
+    places = "; ".join(f"{gap.why} before frame {number}" for number, gap in within[:3])
+    if found == row.frames:
+        if within:
+            more = f", about {lost} frames missing in the file" if lost else ""
+            log.warning("%s: %s%s; labels, if any, count what is there", row.source, places, more)
+    elif found + lost < row.frames or not within:
+        raise InputError(
+            f"{row.source}: {found} of {row.frames} frames decoded; the file is truncated, "
+            f"fetch it again or list clip {row.clip} under the data set's `exclude`"
+        )
+    elif row.labels or row.tracks or row.masks:
+        raise InputError(
+            f"{row.source}: {found} of {row.frames} frames decoded ({places}), which would shift "
+            f"the labels behind; fetch it again, label what `ffmpeg -i` makes of it, or list clip "
+            f"{row.clip} under the data set's `exclude`"
+        )
+    else:
+        log.warning(
+            "%s: %d of %d frames decoded (%s); it has no labels to shift, so the others are used",
+            *(row.source, found, row.frames, places),
+        )
 
 
 def extract_frames(

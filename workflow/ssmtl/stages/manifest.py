@@ -16,9 +16,9 @@ from ssmtl.datasets.clips import Clip, shard_of
 from ssmtl.datasets.labels import checked
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
-from ssmtl.media.codec import decode_image
-from ssmtl.media.images import image_files
-from ssmtl.media.video import probe_video
+from ssmtl.media.codec import decode_depth
+from ssmtl.media.images import image_files, read_image
+from ssmtl.media.video import VideoInfo, probe_video
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +132,13 @@ def row_of(clip: Clip, module: ModuleType, shards: int, fps: float) -> dict:
     }
 
 
-def probe(source: Path, fps: float) -> tuple[int, float, int, int]:
-    """Frames, frames per second, width and height of a clip; decodes one image at most."""
+def probe(source: Path, fps: float) -> VideoInfo:
+    """What a clip holds; decodes little unless a video is an odd one."""
     if not source.is_dir():
         return probe_video(source)
     files = image_files(source)
-    height, width, _ = decode_image(files[0].read_bytes(), str(files[0])).shape
-    return len(files), fps, width, height
+    height, width, _ = decode_depth(read_image(files[0]), str(files[0])).shape
+    return VideoInfo(len(files), fps, width, height)
 
 
 def check_totals(
