@@ -156,8 +156,13 @@ def summary(tables: list[pd.DataFrame], columns: list[str], settings: dict) -> d
 
 
 def check_coverage(path: Path, group: h5py.Group, row) -> None:
-    """InputError where the scores of a clip are of another length than the manifest says."""
-    if int(group.attrs["frames"]) != int(row.frames):
+    """InputError where the scores of a clip are of another length than the manifest says.
+
+    A clip without ground truth may have lost frames to damage, which the stage frames said.
+    """
+    found = int(group.attrs["frames"])
+    damaged = found < int(row.frames) and not (row.labels or row.tracks or row.masks)
+    if found != int(row.frames) and not damaged:
         raise InputError(
             f"{path}: clip {row.clip} covers {int(group.attrs['frames'])} frames, the manifest "
             f"says {row.frames}; run the clip's earlier stages again"
@@ -190,6 +195,7 @@ def evaluate(
                     raise InputError(f"{path}: clip {clip} is not in {manifest}; score it again")
                 row, group = rows[clip], file[clip]
                 check_coverage(path, group, row)
+                row = row._replace(frames=int(group.attrs["frames"]))
                 of_frames = clip_scores(group, row, columns, radius, settings, localisation)
                 tables[clip] = clip_table(row, group["frame"][:], of_frames, settings)
     if missing := sorted(set(rows) - set(tables)):

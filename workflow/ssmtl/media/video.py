@@ -31,6 +31,7 @@ HIDDEN_FRAMES = ("vp8",)
 DAMAGE = (av.InvalidDataError, av.PatchWelcomeError)
 HISTORY = 12  # steps between time stamps that say what is usual
 WAITING = 32  # frames within which damage shows as a gap in the time stamps, decoders being late
+DAMAGED, GAP = "damaged data", "a gap in the time stamps"
 LOST, DOUBTFUL = "lost", "doubtful"  # in place of a frame, or before one
 PAUSE = 1.0  # seconds without a picture that are a gap in video of any rate
 
@@ -120,24 +121,29 @@ def probe_video(path: Path) -> VideoInfo:
             if packet.pts is not None and not packet.is_discard:
                 stamps.append(float(packet.pts * packet.time_base))
         rate = measured_rate(stamps, stated_rate(stream))
-        # The header of a file that was cut off still knows how many there were.
-        frames = packets if discarded else max(stream.frames, packets)
+        # The header of a file that was cut off still knows how many there were. An index leaves
+        # out what an edit list does, a number in the header does not.
+        indexed = "mov" in container.format.name
+        promised = len(stream.index_entries) if indexed else stream.frames
+        frames = max(promised, packets + discarded) - discarded
         hidden = stream.codec_context.name in HIDDEN_FRAMES
-    shown, size = counted(sample_frames(path))
-    if not first_key or hidden or shown != min(SAMPLE, packets):
-        frames, size = counted(video_frames(path))
+    shown, lost, size = counted(sample_frames(path))
+    if not first_key or hidden or shown + lost != min(SAMPLE, packets + discarded):
+        frames, _, size = counted(video_frames(path))
     if not frames or size is None:
         raise InputError(f"{path}: no frame of this video can be shown; exclude the clip")
     return VideoInfo(frames, rate, *size)
 
 
-def counted(items: Iterable[Frame | Missing]) -> tuple[int, tuple[int, int] | None]:
-    """How many frames there are, and the width and height of the first one."""
-    frames, size = 0, None
+def counted(items: Iterable[Frame | Missing]) -> tuple[int, int, tuple[int, int] | None]:
+    """How many frames there are and are missing, and the width and height of the first one."""
+    frames, lost, size = 0, 0, None
     for item in items:
-        if isinstance(item, Frame):
+        if isinstance(item, Missing):
+            lost += item.frames
+        else:
             frames, size = frames + 1, size or item.picture.shape[1::-1]
-    return frames, size
+    return frames, lost, size
 
 
 def sample_frames(path: Path) -> Iterator[Frame | Missing]:
@@ -185,9 +191,10 @@ def decoded(packets: Iterable, stream, where: str = "video") -> Iterator[Frame |
     try:
         for frame in shown_frames(packets, stream):
             if frame is LOST:
-                timeline.lost += 1
+                timeline.damaged(1)
             elif frame is DOUBTFUL:
-                yield Missing(0, "damaged data")
+                timeline.damaged(0)
+                yield Missing(0, DAMAGED)
             else:
                 stamp = None if frame.pts is None else float(frame.pts * stream.time_base)
                 yield from timeline.placed(upright(rgb(frame, where), frame), stamp)
@@ -285,11 +292,15 @@ class Timeline:
 
     def __init__(self, step: float):
         """step: seconds between frames, as stated."""
-        self.step, self.steps = step, deque(maxlen=HISTORY)
+        self.steps = deque([step] * HISTORY, HISTORY)
         self.stamp: float | None = None  # of the last frame
         self.time = 0.0  # the same, from the first frame on
-        self.lost = self.late = 0  # frames that damage has taken; frames since then
+        self.lost = self.watchful = 0  # frames that damage has taken; frames until it is forgotten
         self.held: tuple[Frame, float] | None = None  # a frame behind a long step, and that step
+
+    def damaged(self, frames: int) -> None:
+        """So many frames are lost about here, where a gap shows sooner or later."""
+        self.lost, self.watchful = self.lost + frames, WAITING
 
     def placed(self, picture: np.ndarray, stamp: float | None) -> Iterator[Frame | Missing]:
         """What is known once this frame is there. stamp: seconds, None where it has none.
@@ -320,19 +331,20 @@ class Timeline:
         yield from self.known(frame, step)
 
     def usual(self) -> float:
-        return median(self.steps) if self.steps else self.step
+        return median(self.steps)
 
     def is_long(self, step: float) -> bool:
         """Whether a step is longer than all that were usual of late."""
         usual = self.usual()
-        steady = len(self.steps) == HISTORY and max(self.steps) < 1.5 * usual
-        return step > 1.5 * usual if steady or self.lost else step > max(PAUSE, 5 * usual)
+        steady = max(self.steps) < 1.25 * min(self.steps)
+        return step > 1.5 * usual if steady or self.watchful else step > max(PAUSE, 5 * usual)
 
     def release(self, following: float) -> Iterator[Frame | Missing]:
         """The held frame, given the step behind it."""
         (frame, step), self.held = self.held, None
-        if self.is_long(following) and not self.lost:
-            self.steps.clear()  # another rate
+        alike = 0.8 < following / step < 1.25
+        if alike and not self.watchful:
+            self.steps.extend([following] * HISTORY)  # another rate
             yield from self.known(frame, step)
             return
         yield self.damage(round(step / self.usual()) - 1)
@@ -341,16 +353,15 @@ class Timeline:
     def known(self, frame: Frame, step: float) -> Iterator[Frame | Missing]:
         if step:
             self.steps.append(step)
-        self.late += bool(self.lost)
-        if self.late > WAITING:  # no gap shows in the time stamps
+        self.watchful = max(self.watchful - 1, 0)
+        if self.lost and not self.watchful:  # no gap shows in the time stamps
             yield self.damage(0)
         yield frame
 
     def damage(self, absent: int) -> Missing:
         """Frames missing here, of which time stamps show so many."""
-        why = "damaged data" if self.lost else "a gap in the time stamps"
-        missing = Missing(max(self.lost, absent), why)
-        self.lost = self.late = 0
+        missing = Missing(max(self.lost, absent), DAMAGED if self.lost else GAP)
+        self.lost = 0
         return missing
 
     def rest(self) -> Iterator[Frame | Missing]:

@@ -56,7 +56,9 @@ def encoded_frames(row, encoding: str, quality: int) -> tuple[str, Iterator[Enco
 
     def load(index):
         data, picture = clip.load(index)  # so that a bad file is noticed here
-        return Encoded(data if keep else codec.encode_png(picture), picture.shape[:2], index / row.fps)
+        return Encoded(
+            data if keep else codec.encode_png(picture), picture.shape[:2], index / row.fps
+        )
 
     return "jpeg" if keep else "png", ahead(load, range(len(clip)))
 
