@@ -120,7 +120,6 @@ def run(folder: Path, base: Path, changes: dict, seed: int, objects: int) -> dic
         ssmtl("score", scored / "scores.h5", *model, *known, *files["test"], *flags["score"])
         manifest = ROOT / "results" / DATASET / "manifest.csv"
         more = ("--manifest", manifest, "--scores", scored / "scores.h5", "--dataset", DATASET)
-        more += ("--radius", settings["cubes"]["radius"])
         ssmtl("evaluate", scored / "metrics.json", scored / "frames.csv", *more, *flags["evaluate"])
     metrics = json.loads((scored / "metrics.json").read_text())
     return metrics["scores"][metrics["border"]]["combined"]

@@ -28,10 +28,9 @@ rule evaluate:
         **limits("evaluate"),
     params:
         options=options("evaluate"),
-        radius=lambda w: settings("cubes", w)["radius"],
         truth=truth,
         code=code("evaluate"),
     shell:
         "python -m ssmtl evaluate {output.metrics} {output.table} --manifest {input.manifest}"
         " --scores {input.scores} --dataset {wildcards.dataset} --model-name {wildcards.model}"
-        " --seed {wildcards.seed} --radius {params.radius} {params.options} 2>&1 | tee {log}"
+        " {params.options} 2>&1 | tee {log}"

@@ -17,5 +17,5 @@ rule images:
         files=lambda w: image_listing(w.source, w.split),
         code=images_code,
     shell:
-        "python -m ssmtl images {output} --split {wildcards.split} {params.source}"
+        "python -m ssmtl images {output} --dataset {wildcards.source} --split {wildcards.split} {params.source}"
         " {params.options} 2>&1 | tee {log}"

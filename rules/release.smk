@@ -18,7 +18,7 @@ rule use_released:
         released=released_folder,
     shell:
         "python -m ssmtl use-released {params.folder} --released {params.released}"
-        " --seed {wildcards.seed} 2>&1 | tee {log}"
+        " --seed {wildcards.seed} --model-name {wildcards.model} 2>&1 | tee {log}"
 
 
 rule release:

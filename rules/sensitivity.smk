@@ -17,13 +17,12 @@ rule sensitivity:
     params:
         options=options("sensitivity"),
         configured=configured_point,
-        radius=lambda w: settings("cubes", w)["radius"],
         smoothing=lambda w: settings("evaluate", w)["smoothing"],
         code=code("sensitivity"),
     shell:
         "python -m ssmtl sensitivity {output} --manifest {input.manifest} --scores {input.scores}"
         " --calibration {input.calibration} --configured {params.configured:q}"
-        " --radius {params.radius} --smoothing {params.smoothing} {params.options} 2>&1 | tee {log}"
+        " --model-name {wildcards.model} --smoothing {params.smoothing} {params.options} 2>&1 | tee {log}"
 
 
 rule sensitivity_page:

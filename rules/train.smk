@@ -30,6 +30,7 @@ rule train:
         " [ {resources.gpu} -gt 1 ] || launcher=;"
         " python $launcher -m ssmtl train {params.folder} --cubes {input.cubes}"
         " --teachers {input.teachers} --state {params.state} --seed {wildcards.seed}"
+        " --model-name {wildcards.model}"
         " {params.options} 2>&1 | tee {log}"
 
 

@@ -6,11 +6,16 @@ import av
 import numpy as np
 import pandas as pd
 import torch
+from made_files import fill, write_calibration, write_scores
 from sklearn.metrics import roc_auc_score
 
 from ssmtl.core import store
 from ssmtl.evaluation.metrics.names import OF_REGIONS
+from ssmtl.formats.cubes import CUBES
+from ssmtl.formats.detections import DETECTIONS
+from ssmtl.formats.frames import FRAMES as FRAMES_FILE
 from ssmtl.formats.manifest import COLUMNS as MANIFEST
+from ssmtl.formats.teachers import TEACHERS
 from ssmtl.learning import model as models
 from ssmtl.media import codec
 
@@ -48,24 +53,29 @@ def write_stage_files(root, split, clips, objects, rng):
     box = np.hstack([corner, corner + 16]).astype(np.float32)
     cubes = rng.integers(0, 255, (len(frame), 7, 64, 64, 3), dtype=np.uint8)
     valid = np.tile(np.array([[1, 7]], np.int16), (len(frame), 1))
-    with store.create(paths["frames"], "frames") as file:
-        for clip in clips:
-            group = file.create_group(clip)
-            group["bytes"] = np.frombuffer(b"".join(encoded), np.uint8)
-            group["offsets"] = np.cumsum([0, *map(len, encoded)])
-            group.attrs.update(size, fps=25.0, encoding="jpeg", source=f"clips/{clip}", digest="")
-    content = {
-        "detections": {"frame": frame, "box": box},
-        "cubes": {"frame": frame, "box": box, "cubes": cubes, "valid": valid},
-        "teachers": {"class_probs": np.eye(3, dtype=np.float32)[frame % 3]},
+    columns = {
+        "bytes": np.frombuffer(b"".join(encoded), np.uint8),
+        "offsets": np.cumsum([0, *map(len, encoded)]),
     }
-    for kind, values in content.items():
-        with store.create(paths[kind], kind, classes=json.dumps(CLASSES)) as file:
+    with store.create(paths["frames"], "frames", split=split) as file:
+        for clip in clips:
+            about = {**size, "fps": 25.0, "encoding": "jpeg", "source": f"clips/{clip}"}
+            fill(file.create_group(clip), FRAMES_FILE, columns, **about)
+    probs, row = np.eye(3, dtype=np.float32)[frame % 3], np.arange(len(frame))
+    objects = {"frame": frame, "box": box}
+    certain = {"confidence": np.ones(len(frame), np.float32), "class_id": frame % 3}
+    detections = objects | certain | {"class_probs": probs}
+    of_cubes = objects | {"cubes": cubes, "valid": valid, "detection": row}
+    content = {
+        "detections": (DETECTIONS, detections, size),
+        "cubes": (CUBES, of_cubes, size | {"detections": len(frame)}),
+        "teachers": (TEACHERS, {"class_probs": probs}, {"cubes": ""}),
+    }
+    about = {"split": split, "classes": json.dumps(CLASSES), "detector": "made", "radius": 3}
+    for kind, (layout, values, attributes) in content.items():
+        with store.create(paths[kind], kind, **about) as file:
             for clip in clips:
-                group = file.create_group(clip)
-                group.attrs.update(size)
-                for name, rows in values.items():
-                    group[name] = rows
+                fill(file.create_group(clip), layout, values, **attributes)
     return paths, frame, box
 
 
@@ -157,22 +167,21 @@ def write_run(root, model, seed, frame, box, labelled):
     """One model folder with all its files."""
     rng = np.random.default_rng(seed + len(model))
     folder = root / "models" / model / f"seed{seed}"
-    with store.create(folder / "scores" / "0.h5", "scores", columns=json.dumps(COLUMNS)) as file:
-        for clip in TEST_CLIPS:
-            group = file.create_group(clip)
-            group["frame"], group["box"] = frame, box
-            for column in COLUMNS:
-                group[column] = rng.uniform(0, 1, len(frame)).astype(np.float32)
-            group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
+    clips = {
+        clip: {"frame": frame, "box": box}
+        | {column: rng.uniform(0, 1, len(frame)).astype(np.float32) for column in COLUMNS}
+        for clip in TEST_CLIPS
+    }
+    size = FRAMES, WIDTH, HEIGHT
+    write_scores(folder / "scores" / "0.h5", COLUMNS, clips, size, model=model, seed=seed)
     table = frame_table(rng, labelled)
     table.to_csv(folder / "frame_scores.csv", index=False)
     metrics = measure(table, labelled, model, seed, rng)
     (folder / "metrics.json").write_text(json.dumps(metrics))
     torch.manual_seed(seed)
     models.save(folder, models.build(SPEC), card())
-    with store.create(folder / "calibration.h5", "calibration") as file:
-        for task in TASKS:
-            file[task] = np.linspace(0, 0.5, 101)
+    levels = dict.fromkeys(TASKS, np.linspace(0, 0.5, 101))
+    write_calibration(folder / "calibration.h5", levels)
     steps = np.arange(10, 90, 10)
     history = pd.DataFrame({"step": np.tile(steps, 2), "cubes_seen": np.tile(steps * 64, 2)})
     history["split"] = np.repeat(["train", "validation"], len(steps))

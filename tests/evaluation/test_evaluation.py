@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_files import write_scores
 from sklearn.metrics import roc_auc_score
 from test_region_track import one_by_one, slowly
 
@@ -32,30 +33,30 @@ CLIPS = {"01": "5-12:running", "02": "normal", "03": "9-16", "04": ""}
 def made(tmp_path):
     """A manifest, scores, tracks and masks of four clips; the arguments of `evaluate`."""
     rng = np.random.default_rng(3)
-    rows = []
-    with store.create(tmp_path / "0.h5", "scores", columns=json.dumps(COLUMNS)) as file:
-        for clip, labels in CLIPS.items():
-            frame = np.sort(rng.integers(RADIUS, FRAMES - RADIUS, 25))
-            corner = rng.integers(0, 14, (25, 2))
-            group = file.create_group(clip)
-            group["frame"] = frame.astype(np.int32)
-            group["box"] = np.hstack((corner, corner + 7)).astype(np.float32)
-            for column in COLUMNS:
-                group[column] = rng.random(25).astype(np.float32)
-            group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
-            tracks = masks = ""
-            if "-" in labels:
-                first, last = map(int, labels.split(":")[0].split("-"))
-                tracks, masks = tmp_path / f"{clip}.txt", tmp_path / f"{clip}.npy"
-                # Frame 1 lies before the first full window.
-                lines = [f"{t % 2},{t},{t % 5},3,{t % 5 + 9},12" for t in (1, *range(first, last))]
-                tracks.write_text("\n".join(lines))
-                volume = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
-                volume[1, :8, :9] = volume[first : last + 1, 4:15, 3:12] = True
-                np.save(masks, volume)
-            size = {"frames": FRAMES, "fps": 25.0, "width": WIDTH, "height": HEIGHT}
-            name = {"split": "test", "shard": 0, "clip": clip, "source": "x", "labels": labels}
-            rows.append(name | size | {"tracks": str(tracks), "masks": str(masks)})
+    rows, found = [], {}
+    for clip, labels in CLIPS.items():
+        frame = np.sort(rng.integers(RADIUS, FRAMES - RADIUS, 25))
+        corner = rng.integers(0, 14, (25, 2))
+        found[clip] = {
+            "frame": frame.astype(np.int32),
+            "box": np.hstack((corner, corner + 7)).astype(np.float32),
+        }
+        for column in COLUMNS:
+            found[clip][column] = rng.random(25).astype(np.float32)
+        tracks = masks = ""
+        if "-" in labels:
+            first, last = map(int, labels.split(":")[0].split("-"))
+            tracks, masks = tmp_path / f"{clip}.txt", tmp_path / f"{clip}.npy"
+            # Frame 1 lies before the first full window.
+            lines = [f"{t % 2},{t},{t % 5},3,{t % 5 + 9},12" for t in (1, *range(first, last))]
+            tracks.write_text("\n".join(lines))
+            volume = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
+            volume[1, :8, :9] = volume[first : last + 1, 4:15, 3:12] = True
+            np.save(masks, volume)
+        size = {"frames": FRAMES, "fps": 25.0, "width": WIDTH, "height": HEIGHT}
+        name = {"split": "test", "shard": 0, "clip": clip, "source": "x", "labels": labels}
+        rows.append(name | size | {"tracks": str(tracks), "masks": str(masks)})
+    write_scores(tmp_path / "0.h5", COLUMNS, found, (FRAMES, WIDTH, HEIGHT), radius=RADIUS)
     pd.DataFrame(rows)[MANIFEST].to_csv(tmp_path / "manifest.csv", index=False)
     return {
         "output": tmp_path / "metrics.json",
@@ -64,8 +65,6 @@ def made(tmp_path):
         "scores": [tmp_path / "0.h5"],
         "dataset": "made",
         "model": "m",
-        "seed": 0,
-        "radius": RADIUS,
         "settings": SETTINGS,
     }
 
@@ -186,13 +185,9 @@ def test_bad_truth_stops_the_stage(made):
 
 
 def test_clips_without_objects(made):
-    with store.create(made["scores"][0], "scores", columns=json.dumps(COLUMNS)) as file:
-        for clip in CLIPS:
-            group = file.create_group(clip)
-            group["frame"], group["box"] = np.zeros(0, np.int32), np.zeros((0, 4), np.float32)
-            for column in COLUMNS:
-                group[column] = np.zeros(0, np.float32)
-            group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
+    none = {"frame": np.zeros(0, np.int32), "box": np.zeros((0, 4), np.float32)}
+    none |= {column: np.zeros(0, np.float32) for column in COLUMNS}
+    write_scores(made["scores"][0], COLUMNS, dict.fromkeys(CLIPS, none), (FRAMES, WIDTH, HEIGHT))
     metrics = run(made)
     assert set(metrics["regions"]["combined"].values()) == {0}
     assert metrics["pixel_auc"]["combined"] == 0.5

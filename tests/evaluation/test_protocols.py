@@ -3,11 +3,11 @@
 import json
 import re
 
+import made_files
 import numpy as np
 import pandas as pd
 import pytest
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation import protocols
 from ssmtl.reporting.pages import protocol as page
@@ -33,13 +33,11 @@ def write_images(results, source="made", classes=CLASSES):
     """data/{source}/test/images.h5 with random pictures."""
     path = results / "data" / source / "test" / "images.h5"
     rng = np.random.default_rng(0)
-    with store.create(path, "images", {"size": 8}) as file:
-        for name, count in classes.items():
-            group = file.create_group(name)
-            group["cubes"] = rng.integers(0, 256, (count, 1, 8, 8, 3), dtype=np.uint8)
-            group["frame"] = np.arange(count)
-            group["name"] = [f"{name}/{number}.png" for number in range(count)]
-    return path
+    pictures = {
+        name: rng.integers(0, 256, (count, 1, 8, 8, 3), dtype=np.uint8)
+        for name, count in classes.items()
+    }
+    return made_files.write_images(path, pictures, source)
 
 
 def write_scores(results, place, source="made", **columns):
@@ -49,12 +47,19 @@ def write_scores(results, place, source="made", **columns):
     """
     folder = results / "models" / place
     path = folder / "scores" / f"{source}.h5"
-    with store.create(path, "scores", columns=json.dumps(list(columns))) as file:
-        for name in next(iter(columns.values())):
-            group = file.create_group(name)
-            for column, values in columns.items():
-                group[column] = np.asarray(values[name], np.float32)
-            group["frame"] = np.arange(len(values[name]))
+    normal, model, *seed = place.split("/")
+    scores = {
+        name: {"frame": np.arange(len(rows))}
+        | {column: np.asarray(values[name], np.float32) for column, values in columns.items()}
+        for name, rows in next(iter(columns.values())).items()
+    }
+    about = {
+        "model": model,
+        "seed": int(seed[0].removeprefix("seed")) if seed else None,
+        "normal": json.dumps([] if normal == "all" else [normal]),
+        "dataset": source,
+    }
+    made_files.write_scores(path, list(columns), scores, (0, 8, 8), radius=0, **about)
     if "seed" in place:
         (folder / "model.json").write_text(json.dumps(CARD))
         rows = ["step,split,loss_total,loss_jigsaw", "10,train,2,1", "10,validation,2,1"]
@@ -216,9 +221,11 @@ def write_faces(results, seed=0):
         "print": np.array([0.005, 0.015, 0.025, 0.035, 0.5, 0.5, 0.5, 0.5]),
     }
     path = write_scores(results, f"bona_fide/fine_grained/seed{seed}", combined=scores)
-    with store.create(path.parents[1] / "calibration.h5", "calibration") as file:
-        # 5 % of the held-out pictures are above 0.095.
-        file.attrs["combined"] = np.linspace(0, 0.1, 1001)
+    # 5 % of the held-out pictures are above 0.095.
+    levels = np.linspace(0, 0.1, 1001)
+    made_files.write_calibration(
+        path.parents[1] / "calibration.h5", {"rotation": levels}, combined=levels
+    )
     pixel = write_scores(results, "bona_fide/pixel", pca=scores, nearest=scores)
     return [write_images(results, classes=FACES)], [path, pixel]
 
@@ -263,10 +270,8 @@ def test_a_missing_run_is_named(one_vs_all):
 def test_one_kind_of_picture_only(results, classes):
     images = [write_images(results, classes=classes)]
     scores = [write_scores(results, "cat/a/seed0", combined=made("cat", 0, classes | {"x": 0}))]
-    with store.create(scores[0], "scores", columns='["combined"]') as file:
-        for name, count in classes.items():
-            file[f"{name}/frame"] = np.arange(count)
-            file[f"{name}/combined"] = np.zeros(count)
+    found = {name: np.zeros(count) for name, count in classes.items()}
+    scores = [write_scores(results, "cat/a/seed0", combined=found)]
     with pytest.raises(InputError, match=r"no (normal|anomalous) test picture"):
         measured("one_vs_all", images, scores)
 

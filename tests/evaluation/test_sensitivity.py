@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from made_files import write_calibration, write_scores
 
 from ssmtl import config
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation import evaluate as evaluation
 from ssmtl.evaluation import sensitivity
@@ -42,27 +42,29 @@ def made(tmp_path_factory):
     manifest.reindex(columns=COLUMNS, fill_value="").to_csv(folder / "manifest.csv", index=False)
     levels = np.linspace(0, 1, fusion.QUANTILES)
     calibration = {"arrow_of_time": levels**3, "middle_box": levels / 2}
-    with store.create(folder / "calibration.h5", "calibration", MADE_WITH) as file:
-        for name, values in calibration.items():
-            file[name] = values
+    write_calibration(folder / "calibration.h5", calibration, MADE_WITH)
     frame = np.repeat(np.arange(RADIUS, FRAMES - RADIUS), 2)
     for shard, clips in enumerate((("01", "03"), ("02", "04"))):
-        with store.create(
+        found = {}
+        for clip in clips:
+            corner = rng.uniform(0, 30, (len(frame), 2))
+            tasks = {t: rng.uniform(0, 1, len(frame)).astype(np.float32) for t in TASKS}
+            found[clip] = {
+                "frame": frame,
+                "box": np.hstack([corner, corner + 16]).astype(np.float32),
+                **tasks,
+                "combined": fusion.combine(tasks, CONFIGURED["fusion"], calibration),
+                "speed": np.zeros(len(frame), np.float32),
+            }
+        write_scores(
             folder / f"{shard}.h5",
-            "scores",
+            [*TASKS, "combined", "speed"],
+            found,
+            (FRAMES, WIDTH, HEIGHT),
             MADE_WITH,
-            columns=json.dumps([*TASKS, "combined", "speed"]),
-        ) as file:
-            for clip in clips:
-                group = file.create_group(clip)
-                corner = rng.uniform(0, 30, (len(frame), 2))
-                tasks = {t: rng.uniform(0, 1, len(frame)).astype(np.float32) for t in TASKS}
-                group["frame"], group["box"] = frame, np.hstack([corner, corner + 16])
-                for name, values in tasks.items():
-                    group[name] = values
-                group["combined"] = fusion.combine(tasks, CONFIGURED["fusion"], calibration)
-                group["speed"] = np.zeros(len(frame), np.float32)
-                group.attrs.update(frames=FRAMES, width=WIDTH, height=HEIGHT)
+            radius=RADIUS,
+            model="small",
+        )
     return folder
 
 
@@ -79,7 +81,6 @@ def table(made):
         **arguments(made),
         calibration=made / "calibration.h5",
         configured=CONFIGURED,
-        radius=RADIUS,
         settings=GRID,
     )
     return pd.read_csv(output)
@@ -105,9 +106,7 @@ def test_a_point_is_what_the_evaluation_says(made, table, tmp_path, change):
         tmp_path / "frame_scores.csv",
         **arguments(made),
         dataset="made",
-        model="small",
-        seed=0,
-        radius=RADIUS,
+        model=None,
         settings=settings,
     )
     metrics = json.loads((tmp_path / "metrics.json").read_text())

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import made_files
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from ssmtl import cli
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.learning import distributed, tasks, training
 from ssmtl.learning import model as models
@@ -160,23 +160,17 @@ def files(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("shard"), np.random.default_rng(0)
     cubes, teachers = folder / "cubes.h5", folder / "teachers.h5"
     settings = {"size": 16, "radius": 2, "max_gap": 2}
-    with (
-        store.create(cubes, "cubes", settings, split="train") as c,
-        store.create(teachers, "teachers", classes=json.dumps(["a", "b"])) as t,
-    ):
-        # The seed holds out the first clip.
-        for clip, count in (("a", HELD), ("b", ROWS)):
-            group, teacher = c.create_group(clip), t.create_group(clip)
-            group["cubes"] = rng.integers(0, 256, (count, 9, 16, 16, 3), np.uint8)
-            group["frame"] = np.arange(count)
+    clips = {}
+    # The seed holds out the first clip.
+    for clip, count in (("a", HELD), ("b", ROWS)):
+        clips[clip] = {
+            "cubes": rng.integers(0, 256, (count, 9, 16, 16, 3), np.uint8),
             # Every third one has no room for a gap, so that a part of a batch may lack any.
-            valid = np.where(np.arange(count)[:, None] % 3 == 0, [2, 7], [0, 9])
-            group["valid"] = valid.astype(np.int16)
-            group.attrs["digest"] = teacher.attrs["cubes"] = clip
-            teacher["resnet50"] = rng.random((count, 1000), dtype=np.float32)
-            teacher["class_probs"] = rng.random((count, 2), dtype=np.float32)
-            teacher.attrs["digest"] = clip
-    return cubes, teachers
+            "valid": np.where(np.arange(count)[:, None] % 3 == 0, [2, 7], [0, 9]),
+            "resnet50": rng.random((count, 1000), dtype=np.float32),
+            "class_probs": rng.random((count, 2), dtype=np.float32),
+        }
+    return made_files.write_cubes(cubes, teachers, clips, settings, classes=("a", "b"))
 
 
 def train(files, output, double=True, spoil=lambda: None, **options) -> None:

@@ -1,18 +1,17 @@
 """A new proxy task is one short class: it trains and scores, on video and on pictures."""
 
 import inspect
-import json
 import sys
 import types
 
 import h5py
+import made_files
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ssmtl import config
-from ssmtl.core import store
 from ssmtl.learning import tasks, training
 from ssmtl.learning.tasks.base import Batch, Transformed
 from ssmtl.scoring import stage as scoring
@@ -44,13 +43,8 @@ def shades(rng, shape, dark):
 
 
 def write_pictures(path, split, rng):
-    with store.create(path / f"{split}.h5", "images", {"size": 16}) as file:
-        for name in ("bright", "dark"):
-            group = file.create_group(name)
-            group["cubes"] = shades(rng, (40, 1, 16, 16, 3), name == "dark")
-            group["frame"], group["valid"] = np.arange(40), np.tile([0, 1], (40, 1))
-            group.attrs.update(digest=split + name, frames=40, width=16, height=16)
-    return path / f"{split}.h5", None
+    pictures = {n: shades(rng, (40, 1, 16, 16, 3), n == "dark") for n in ("bright", "dark")}
+    return made_files.write_images(path / f"{split}.h5", pictures), None
 
 
 def write_cubes(path, split, rng):
@@ -59,19 +53,11 @@ def write_cubes(path, split, rng):
     settings = {"size": 16, "radius": 2, "max_gap": 2, "scale": 1}
     about = {"backend": "imported", "image_size": 32, "context": 1.5}
     files = path / f"{split}_cubes.h5", path / f"{split}_teachers.h5"
-    with (
-        store.create(files[0], "cubes", settings, split=split) as cubes,
-        store.create(files[1], "teachers", about, classes=json.dumps(["a"])) as teachers,
-    ):
-        for name in ("dark", "dark2") if split == "train" else ("bright", "dark"):
-            group, teacher = cubes.create_group(name), teachers.create_group(name)
-            group["cubes"] = shades(rng, (40, length, 16, 16, 3), name != "bright")
-            group["frame"], group["valid"] = np.arange(40), np.tile([0, length], (40, 1))
-            group["box"] = np.tile(np.float32([0, 0, 9, 9]), (40, 1))
-            group.attrs.update(digest=split + name, frames=40, width=16, height=16)
-            teacher["class_probs"] = np.zeros((40, 1), np.float32)
-            teacher.attrs.update(cubes=split + name, digest=name)
-    return files
+    clips = {
+        name: {"cubes": shades(rng, (40, length, 16, 16, 3), name != "bright")}
+        for name in (("dark", "dark2") if split == "train" else ("bright", "dark"))
+    }
+    return made_files.write_cubes(*files, clips, settings, split, about=about)
 
 
 @pytest.mark.parametrize("system", ["pictures", "video"])

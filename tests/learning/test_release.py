@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from made_files import write_calibration
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.formats import released as files
 from ssmtl.learning import model as models
@@ -35,17 +35,19 @@ def folder(tmp_path):
     card = {"spec": SPEC, "seed": 3, "train": {"objects": 5, "clips": 2}}
     models.save(folder, models.build(SPEC), card)
     about = json.dumps(OBJECTS)
-    with store.create(folder / "calibration.h5", "calibration", SETTINGS, objects=about) as file:
-        for task in SPEC["tasks"]:
-            file[task] = np.linspace(0, 1, 11)
+    tasks = {task: np.linspace(0, 1, 11) for task in SPEC["tasks"]}
+    write_calibration(folder / "calibration.h5", tasks, SETTINGS, objects=about)
     (folder / "history.csv").write_text("step,split\n")
     return folder
 
 
 def test_taking_copies_every_file(folder, tmp_path):
-    released.use_released(tmp_path / "run", released=folder, seed=3)
+    released.use_released(tmp_path / "run", released=folder, seed=3, name="best")
     for name in files.FILES:
-        assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
+        if name != "model.json":
+            assert (tmp_path / "run" / name).read_bytes() == (folder / name).read_bytes()
+    card, ours = (json.loads((f / "model.json").read_text()) for f in (folder, tmp_path / "run"))
+    assert ours == card | {"name": "best"}
     assert files.released_seed(folder) == 3
 
 

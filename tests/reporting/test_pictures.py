@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from made_files import write_images
 
 from ssmtl import config
 from ssmtl.core import store
@@ -31,13 +32,11 @@ def file(tmp_path_factory):
 
 def write(path, counts, size=12):
     rng = np.random.default_rng(0)
-    with store.create(path, "images", {"size": size}) as out:
-        for name, count in counts.items():
-            group = out.create_group(name)
-            group["cubes"] = rng.integers(0, 256, (count, 1, size, size, 3), np.uint8)
-            group["frame"], group["valid"] = np.arange(count), np.tile([0, 1], (count, 1))
-            group.attrs.update(digest=name, frames=count, width=size, height=size)
-    return path
+    pictures = {
+        name: rng.integers(0, 256, (count, 1, size, size, 3), np.uint8)
+        for name, count in counts.items()
+    }
+    return write_images(path, pictures)
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +126,9 @@ def test_a_class_named_twice_counts_once(file):
 
 
 def test_whole_persons_are_held_out(tmp_path):
-    path = write(tmp_path / "images.h5", {"bona_fide": 40})
     people = [f"person {row % 8}" for row in range(40)]
-    with h5py.File(path, "r+") as out:
-        out["bona_fide"].create_dataset("subject", data=people, dtype=h5py.string_dtype())
+    pictures = {"bona_fide": np.zeros((40, 1, 12, 12, 3), np.uint8)}
+    path = write_images(tmp_path / "images.h5", pictures, persons=people)
     with data.Samples([path]) as samples:
         split = data.held_out(samples, {"validation": 0.25}, 0)
         train, held = split.train, split.validation

@@ -2,6 +2,7 @@
 
 import json
 
+import made_files
 import numpy as np
 import pytest
 
@@ -12,13 +13,8 @@ from ssmtl.scoring.pixel_baselines import COLUMNS, PixelBaselines, vectors, writ
 
 def write_images(path, classes, size=8):
     """images.h5 with the pictures uint8 (N, S, S, 3) of every class."""
-    with store.create(path, "images", {"size": size}) as file:
-        for name, pictures in classes.items():
-            group = file.create_group(name)
-            group["cubes"] = pictures[:, None]
-            group["frame"] = np.arange(len(pictures))
-            group.attrs.update(frames=len(pictures), width=size, height=size)
-    return path
+    pictures = {name: found[:, None] for name, found in classes.items()}
+    return made_files.write_images(path, pictures, settings={"size": size})
 
 
 def read_scores(path):

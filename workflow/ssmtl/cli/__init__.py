@@ -234,6 +234,7 @@ def images(a) -> None:
 
     make_images(
         a.output,
+        dataset=a.dataset or a.reader,
         reader=a.reader,
         path=a.path,
         options=a.options,
@@ -253,6 +254,7 @@ def train(a) -> None:
         seed=a.seed,
         settings=a.settings,
         code=a.code,
+        name=a.model_name,
         groups=a.groups,
     )
 
@@ -277,7 +279,7 @@ def release(a) -> None:
 def use_released(a) -> None:
     from ssmtl.learning.released import use_released
 
-    use_released(a.output, released=a.released, seed=a.seed)
+    use_released(a.output, released=a.released, seed=a.seed, name=a.model_name)
 
 
 def calibrate(a) -> None:
@@ -324,8 +326,6 @@ def evaluate(a) -> None:
         scores=a.scores,
         dataset=a.dataset,
         model=a.model_name,
-        seed=a.seed,
-        radius=a.radius,
         settings=a.settings,
     )
     show(argparse.Namespace(metrics=[a.output], borders=False))
@@ -431,8 +431,8 @@ def sensitivity(a) -> None:
         scores=a.scores,
         calibration=a.calibration,
         configured=a.configured,
-        radius=a.radius,
         settings=a.settings,
+        model=a.model_name,
         smoothing=a.smoothing,
     )
 
@@ -587,6 +587,7 @@ def commands() -> argparse.ArgumentParser:
         images,
         "images",
         output=output("images.h5"),
+        dataset={"help": "name of the data set, if not its reader's"},
         reader={"required": True, "help": "reader of the data set's layout"},
         path={"type": Path, "default": Path("."), "help": "folder of the data set [.]"},
         options={"type": json.loads, "default": {}, "help": "reader options, JSON"},
@@ -603,6 +604,7 @@ def commands() -> argparse.ArgumentParser:
         groups=names("classes of pictures to learn [all]"),
         state=file("folder of the resumable state [OUTPUT/.state]", required=False),
         seed={"type": int, "default": 0, "help": "seed of weights, order and views"},
+        model_name={"default": "model", "help": "name of the model"},
     )
     c.add(
         "release",
@@ -622,6 +624,7 @@ def commands() -> argparse.ArgumentParser:
         output=output("folder of the run"),
         released=file("folder of the released model"),
         seed={"type": int, "default": 0, "help": "seed of the run"},
+        model_name={"default": "model", "help": "name of the model in the run"},
     )
     c.add(
         "calibrate",
@@ -659,9 +662,7 @@ def commands() -> argparse.ArgumentParser:
         manifest=file("manifest.csv"),
         scores=files("scores of all test shards"),
         dataset={"required": True, "help": "name of the data set"},
-        model_name={"default": "model", "help": "name of the model"},
-        seed={"type": int, "default": 0, "help": "seed of the model"},
-        radius={"type": int, "default": 3, "help": "cubes.radius that the cubes were made with"},
+        model_name={"help": "name of the model, if not that of the scores"},
     )
     c.add(
         "history",
@@ -783,7 +784,7 @@ def commands() -> argparse.ArgumentParser:
             "required": True,
             "help": "the values in use of fusion, cell, filter_size, sigma and border, JSON",
         },
-        radius={"type": int, "default": 3, "help": "cubes.radius that the cubes were made with"},
+        model_name={"help": "name of the model, if not that of the scores"},
         smoothing={"default": "gaussian", "help": "evaluate.smoothing in use [gaussian]"},
     )
     c.add(
@@ -793,7 +794,7 @@ def commands() -> argparse.ArgumentParser:
         page=output("sensitivity.html"),
         combined=output("CSV to write, all tables in one"),
         dataset={"required": True, "help": "name of the data set"},
-        tables=files("CSVs of `ssmtl sensitivity`, in folders models/{model}/seed{seed}"),
+        tables=files("CSVs of `ssmtl sensitivity`"),
         about={"type": json.loads, "default": {}, "help": "notes to show and teachers, JSON"},
     )
     c.add(
@@ -816,11 +817,8 @@ def commands() -> argparse.ArgumentParser:
         protocol={"choices": PROTOCOLS, "required": True, "help": "protocol"},
         dataset={"required": True, "help": "name of the data set"},
         plan={"type": json.loads, "required": True, "help": "references, notes, settings, JSON"},
-        images=files("images.h5 of the test pictures, data/{data set}/test/images.h5"),
-        scores=files(
-            "scores, {normal}/{model}/seed{seed}/scores/{data set}.h5 of the method first, and "
-            "{normal}/pixel/scores/{data set}.h5"
-        ),
+        images=files("images.h5 of the test pictures of every data set"),
+        scores=files("scores, of the method first; each lies in a folder within that of its run"),
     )
     c.add(
         "show-protocol",

@@ -13,19 +13,21 @@ import json
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ssmtl import __version__
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import FULL, REMEDIES, InputError, environment
 
 log = logging.getLogger(__name__)
 
-FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+FORMAT = 2  # of our HDF5 files; version 0.1 wrote the first, and did not say so
+RELEASED = ("calibration",)  # kinds that models released with version 0.1 have
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -33,12 +35,13 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name if the block ends without an error.
 
-    Raises InputError where the disk is full; nothing is left behind then.
+    Raises InputError where the disk is full or the file may not be written; nothing is left behind
+    then.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except Exception as error:
@@ -47,12 +50,16 @@ def replacing(path: Path) -> Iterator[Path]:
                 f"{path}: the disk or quota is full; free some space and run again, "
                 "what is finished is kept"
             ) from error
+        named = getattr(error, "filename", None)
+        if named and Path(os.fsdecode(named)) in (temporary, path, *path.parents):
+            raise environment(error, path) or error from error
         raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        with suppress(PermissionError, NotADirectoryError):  # then it was never made
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            else:
+                temporary.unlink(missing_ok=True)
 
 
 def is_disk_full(error: BaseException | None) -> bool:
@@ -107,9 +114,11 @@ def create(
     with (
         replacing(path) as temporary,
         Disk(temporary) as disk,
-        h5py.File(disk, "w") as file,
+        # From this version of the format on, HDF5 has checksums in all of its own structures.
+        h5py.File(disk, "w", libver="v110") as file,
     ):
         file.attrs["kind"] = kind
+        file.attrs["format"] = FORMAT
         file.attrs["ssmtl"] = __version__
         file.attrs["settings"] = json.dumps(settings or {}, sort_keys=True)
         file.attrs.update(attributes)
@@ -125,42 +134,87 @@ def read(path: Path, kind: str) -> Iterator[h5py.File]:
     another stage.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file; run the stage that makes it ({kind}) first")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        if error.errno == errno.EAGAIN:
-            raise InputError(
-                f"{path}: another process is writing it; wait for it to end"
-            ) from error
-        raise InputError(
-            f"{path}: not a readable HDF5 file (truncated, corrupt or of another format); "
-            "delete it and run again"
-        ) from error
-    with file:
-        found = file.attrs.get("kind")
-        if found != kind:
+    with opened(path, kind) as file:
+        try:
+            found, version = file.attrs.get("kind"), file.attrs.get("format", 1)
+        except Exception as error:  # damage raises nearly anything in the library
+            raise unreadable(path) from error
+        if not isinstance(found, str) or found != kind:
             raise InputError(
                 f"{path}: expected an ssmtl file of kind '{kind}', found "
                 f"{repr(str(found)) if found is not None else 'a foreign HDF5 file'}; "
                 "check the path, or delete it and run again"
             )
+        if version != FORMAT and kind not in RELEASED:
+            raise InputError(
+                f"{path}: in format {version}, this version of ssmtl reads format {FORMAT}; "
+                "delete it and run the stage that makes it again"
+            )
         yield file
+
+
+def opened(path: Path, kind: str) -> h5py.File:
+    """Any HDF5 file, open for reading; InputError where that cannot be."""
+    try:
+        # Before the library does, which would wait for a pipe, and takes what it may not read for
+        # damaged.
+        with open(path, "rb", opener=at_once) as plain:
+            if not stat.S_ISREG(os.fstat(plain.fileno()).st_mode):
+                raise InputError(f"{path}: no ordinary file; check the path")
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path}: no such file; run the stage that makes it ({kind}) first"
+        ) from error
+    except OSError as error:
+        raise environment(error, path) or error from error
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # a file of ours appears when it is complete, so none is needed
+            return h5py.File(path, "r", locking=False)
+        if error.errno == errno.EAGAIN:
+            raise InputError(
+                f"{path}: another process is writing it; wait for it to end"
+            ) from error
+        if error.errno in REMEDIES:
+            raise environment(error, path) from error
+        raise unreadable(path) from error
+
+
+def unreadable(path: Path) -> InputError:
+    return InputError(
+        f"{path}: not a readable HDF5 file (truncated, corrupt or of another format); "
+        "delete it and run again"
+    )
+
+
+def at_once(path: str, flags: int) -> int:
+    """Opens without waiting for the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def kind_of(path: Path) -> str | None:
     """The kind of an ssmtl file, None for any other, or none."""
     try:
-        with h5py.File(path, "r") as file:
-            return file.attrs.get("kind")
-    except OSError:
+        with opened(path, "") as file:
+            kind = file.attrs.get("kind")
+            return kind if isinstance(kind, str) else None
+    except (InputError, OSError):
         return None
 
 
 def settings_of(file: h5py.File) -> dict:
     """The stage settings that a file was made with."""
-    return json.loads(file.attrs["settings"])
+    try:
+        settings = json.loads(file.attrs["settings"])
+    except (KeyError, TypeError, ValueError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise InputError(
+            f"{file.filename}: does not say with which settings it was made; delete it and run "
+            "the stage that makes it again"
+        )
+    return settings
 
 
 def write_rows(

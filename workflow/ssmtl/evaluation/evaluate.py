@@ -16,6 +16,7 @@ from ssmtl.evaluation.localisation import Localisation
 from ssmtl.evaluation.metrics import auc, names
 from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
+from ssmtl.formats.scores import read_scores, scored_alike
 
 log = logging.getLogger(__name__)
 
@@ -176,20 +177,22 @@ def evaluate(
     manifest: Path,
     scores: list[Path],
     dataset: str,
-    model: str,
-    seed: int,
-    radius: int,
+    model: str | None,
     settings: dict,
 ) -> None:
-    """Writes metrics.json and frame_scores.csv of one model from its object scores."""
+    """Writes metrics.json and frame_scores.csv of one model from its object scores.
+
+    model: the name to write, where it is another than the scores' own: that of a variant which
+    shares them.
+    """
+    about = scored_alike(scores)
     clips = read_manifest(manifest).query("split == 'test'")
     rows = {row.clip: row for row in clips.itertuples()}
+    radius, columns = about["radius"], about["columns"]
     localisation = Localisation(clips, radius, settings["cell"])
     tables = {}
-    columns: list[str] = []
     for path in scores:
-        with store.read(path, "scores") as file:
-            columns = json.loads(file.attrs["columns"])
+        with read_scores(path) as file:
             for clip in progress(list(file), "evaluate", "clip"):
                 if clip not in rows:
                     raise InputError(f"{path}: clip {clip} is not in {manifest}; score it again")
@@ -204,7 +207,7 @@ def evaluate(
             f"{manifest}; every clip must be scored before any figure is made"
         )
     ordered = [tables[clip] for clip in sorted(tables)]
-    result = {"dataset": dataset, "model": model, "seed": seed}
+    result = {"dataset": dataset, "model": model or about["model"], "seed": about["seed"]}
     result |= summary(ordered, columns, settings)
     result |= {"regions": localisation.regions(), "pixel_auc": localisation.pixel_auc()}
     with store.replacing(table_path) as path:

@@ -9,8 +9,6 @@ scores of every run is measured in every case; then what holds over all cases is
 and means and deviations are over seeds.
 """
 
-import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.images.presentation_attack import BONA_FIDE
 from ssmtl.evaluation.metrics import presentation_attack
 from ssmtl.evaluation.metrics.auc import auc
+from ssmtl.formats import hdf5
+from ssmtl.formats.calibration import read_calibration
+from ssmtl.formats.images import read_images
+from ssmtl.formats.scores import columns_of, read_scores
 
 PROTOCOLS = ("one_vs_all", "out_of_distribution", "presentation_attack")
 PIXEL = "pixel"  # the model name of the pixel baselines, which have no seed
@@ -60,59 +61,54 @@ class Run:
         return np.concatenate([self.scores[source][column][name] for source, name in parts])
 
 
-def place_of(folder: Path) -> tuple[str, str, int | None]:
-    """Normal class, model, seed of a folder `{normal}/{model}/seed{seed}` or `{normal}/pixel`."""
-    seed = re.fullmatch(r"seed(\d+)", folder.name)
-    of_model = folder.parent if seed else folder
-    return of_model.parent.name, of_model.name, int(seed[1]) if seed else None
+def read_run(path: Path, counts: dict[str, dict[str, int]]) -> tuple[tuple, str, dict]:
+    """Normal class, model and seed of a file of scores, its data set, and column -> class -> (N,).
 
-
-def read_scores(path: Path, rows: dict[str, int]) -> dict[str, dict[str, np.ndarray]]:
-    """The scores in a file: column -> class -> (N,).
-
-    rows: how many pictures every class has. InputError where the file has others.
+    InputError where the file has other pictures than `counts` says.
     """
-    with store.read(path, "scores") as file:
-        found = {name: len(group["frame"]) for name, group in file.items()}
+    with read_scores(path) as file:
+        normal = ", ".join(hdf5.names(file, "normal")) or "all"
+        seed = int(file.attrs["seed"]) if "seed" in file.attrs else None
+        source = str(file.attrs.get("dataset", ""))
+        if source not in counts:
+            raise InputError(
+                f"{path}: no images.h5 of data set {source or '(none, it is of video)'} is given "
+                f"(there is {', '.join(counts) or 'none'})"
+            )
+        rows, found = counts[source], {name: len(group["frame"]) for name, group in file.items()}
         if found != rows:
             name = next(name for name in found | rows if found.get(name) != rows.get(name))
             raise InputError(
                 f"{path}: {found.get(name, 0)} scores for class {name}, which has "
                 f"{rows.get(name, 0)} pictures; score it again"
             )
-        columns = [column for column in json.loads(file.attrs["columns"]) if column != "speed"]
-        return {column: {n: g[column][:] for n, g in file.items()} for column in columns}
+        columns = [column for column in columns_of(file) if column != "speed"]
+        values = {column: {n: g[column][:] for n, g in file.items()} for column in columns}
+        return (normal, str(file.attrs["model"]), seed), source, values
 
 
 def count_pictures(images: list[Path]) -> dict[str, dict[str, int]]:
-    """How many pictures each class of each data set has: data set -> class -> count.
-
-    images: files `data/{data set}/{split}/images.h5`.
-    """
+    """How many pictures each class of each data set has: data set -> class -> count."""
     counts = {}
     for path in images:
-        with store.read(path, "images") as file:
-            counts[source_of(path)] = {n: len(group["frame"]) for n, group in file.items()}
+        with read_images(path) as file:
+            counts[str(file.attrs["dataset"])] = {n: len(g["frame"]) for n, g in file.items()}
     return counts
 
 
-def source_of(images: Path) -> str:
-    """The data set of a file `data/{data set}/{split}/images.h5`."""
-    return images.parent.parent.name
-
-
 def read_runs(scores: list[Path], counts: dict[str, dict[str, int]]) -> list[Run]:
-    """All runs, in the order given; scores: files `{run folder}/scores/{data set}.h5`."""
-    folders: dict[Path, dict] = {}
+    """All runs, in the order given; the other files of a run lie in the folder above its scores."""
+    runs: dict[tuple, Run] = {}
     for path in scores:
-        if path.stem not in counts:
+        about, source, values = read_run(path, counts)
+        run = runs.setdefault(about, Run(*about, path.parent.parent, {}))
+        if source in run.scores:
             raise InputError(
-                f"{path}: no images.h5 of data set {path.stem} is given "
-                f"(there is {', '.join(counts) or 'none'})"
+                f"{path}: {run.folder} has scores of model {run.model} on {source} too, with the "
+                "same seed and normal class; give each once"
             )
-        found = read_scores(path, counts[path.stem])
-        folders.setdefault(path.parent.parent, {})[path.stem] = found
-    return [Run(*place_of(folder), folder, found) for folder, found in folders.items()]
+        run.scores[source] = values
+    return list(runs.values())
 
 
 def threshold_of(run: Run, column: str) -> float | None:
@@ -123,7 +119,7 @@ def threshold_of(run: Run, column: str) -> float | None:
     path = run.folder / "calibration.h5"
     if run.seed is None or not path.exists():
         return None
-    with store.read(path, "calibration") as file:
+    with read_calibration(path) as file:
         quantiles = file.attrs["combined"] if column == "combined" else file[column][:]
     levels = np.linspace(0, 1, len(quantiles))
     return float(np.interp(1 - presentation_attack.MOST_BPCER, levels, quantiles))

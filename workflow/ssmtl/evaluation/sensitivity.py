@@ -6,7 +6,6 @@ setting picked from it would be picked by test labels.
 """
 
 import itertools
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ssmtl.evaluation.evaluate import check_coverage, frame_labels
 from ssmtl.evaluation.metrics import auc
 from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.formats.manifest import read_manifest
+from ssmtl.formats.scores import read_scores, scored_alike, tasks_of
 from ssmtl.scoring.calibration import read_calibration
 from ssmtl.scoring.fusion import combine
 
@@ -48,8 +48,8 @@ def read_clips(manifest: Path, scores: list[Path]) -> list[Clip]:
     seen: set[str] = set()
     clips = {}
     for path in scores:
-        with store.read(path, "scores") as file:
-            tasks = [c for c in json.loads(file.attrs["columns"]) if c not in ("combined", "speed")]
+        with read_scores(path) as file:
+            tasks = tasks_of(file)
             for name, group in file.items():
                 if name not in rows:
                     raise InputError(f"{path}: clip {name} is not in {manifest}; score it again")
@@ -150,24 +150,28 @@ def write_sensitivity(
     scores: list[Path],
     calibration: Path,
     configured: dict,
-    radius: int,
     settings: dict,
+    model: str | None = None,
     smoothing: str = "gaussian",
 ) -> None:
-    """Writes the sweep of one model, CSV; `configured` has a value for every factor."""
+    """Writes the sweep of one model, CSV; `configured` has a value for every factor.
+
+    model: the name to write, where it is another than the scores' own.
+    """
     if set(configured) != set(FACTORS):
         raise InputError(f"sensitivity: --configured must name {', '.join(FACTORS)}")
     clips = read_clips(manifest, scores)
-    with store.read(scores[0], "scores") as file:
-        made_with = store.settings_of(file)
+    about = scored_alike(scores)
     table = sweep(
         clips,
-        read_calibration(calibration, made_with, clips[0].tasks),
+        read_calibration(calibration, about["settings"], clips[0].tasks),
         settings=settings,
         configured=configured,
-        radius=radius,
+        radius=about["radius"],
         smoothing=smoothing,
     )
+    table.insert(0, "model", model or about["model"])
+    table.insert(1, "seed", about["seed"])
     with store.replacing(output) as path:
         table.to_csv(path, index=False, float_format="%.6f")
     log.info("%s: %d points over %d clips", output, len(table), len(clips))

@@ -1,15 +1,44 @@
 """frames.h5: every frame of the clips of a shard, encoded; a group per clip."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ssmtl.core.threads import ahead
+from ssmtl.formats import hdf5
+from ssmtl.formats.encoded import PICTURES, check_offsets
+from ssmtl.formats.hdf5 import Attribute, Column, Layout
 from ssmtl.media import codec
 
 READ = 32  # encoded frames read from HDF5 at once
+
+
+def relations(group: h5py.Group) -> None:
+    check_offsets(group, int(group.attrs["frames"]))
+
+
+FRAMES = Layout(
+    "frames",
+    # The time of a frame is in seconds, of a source that has one.
+    {**PICTURES, "time": Column("f8", ("frames",), ascending=True, optional=True)},
+    {
+        **hdf5.SIZE,
+        "fps": Attribute("float", 1e-6, 1e6),
+        "encoding": Attribute("str", choices=("jpeg", "png")),
+        "source": Attribute("str"),
+    },
+    about={"split": hdf5.SPLIT},
+    relations=relations,
+)
+
+
+def read_frames(path: Path, clips: list[str] | None = None) -> AbstractContextManager[h5py.File]:
+    """A checked `frames.h5`; see `hdf5.read`."""
+    return hdf5.read(path, FRAMES, clips)
 
 
 class Frames:
@@ -31,7 +60,7 @@ class Frames:
         return self.group["time"][:]
 
     def encoded(self, index: int) -> np.ndarray:
-        return self.group["bytes"][self.offsets[index] : self.offsets[index + 1]]
+        return hdf5.rows(self.group["bytes"], slice(self.offsets[index], self.offsets[index + 1]))
 
     def __getitem__(self, index: int) -> np.ndarray:
         return codec.decode_image(self.encoded(index), f"{self.name}, frame {index}")
@@ -41,7 +70,7 @@ class Frames:
         stop = len(self) if stop is None else stop
         for first in range(start, stop, size):
             bounds = self.offsets[first : min(first + size, stop) + 1]
-            block = self.group["bytes"][bounds[0] : bounds[-1]]
+            block = hdf5.rows(self.group["bytes"], slice(bounds[0], bounds[-1]))
             yield first, np.split(block, bounds[1:-1] - bounds[0])
 
     def decode(self, number: int, data: np.ndarray) -> np.ndarray:

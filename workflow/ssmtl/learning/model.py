@@ -84,6 +84,11 @@ def save(folder: Path, model: Model, card: dict) -> None:
     with store.replacing(folder / "model.safetensors") as path:
         # Written here, since safetensors' own writer does not say that the disk is full.
         path.write_bytes(safetensors.torch.save(state))
+    write_card(folder, card)
+
+
+def write_card(folder: Path, card: dict) -> None:
+    """Writes model.json."""
     with store.replacing(folder / "model.json") as path:
         path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 

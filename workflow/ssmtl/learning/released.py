@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.formats.calibration import read_calibration
 from ssmtl.formats.released import FILES
 from ssmtl.learning import model as models
 
@@ -20,7 +21,7 @@ def check(folder: Path) -> dict:
             "release` makes one from a run"
         )
     model, card = models.load(folder / "model.safetensors")
-    with store.read(folder / "calibration.h5", "calibration") as file:
+    with read_calibration(folder / "calibration.h5") as file:
         if set(file) != set(model.tasks):
             raise InputError(
                 f"{folder / 'calibration.h5'}: of the tasks {', '.join(sorted(file))}, the model "
@@ -42,14 +43,18 @@ def copy_files(source: Path, output: Path) -> None:
             shutil.copyfile(source / name, path)
 
 
-def use_released(output: Path, *, released: Path, seed: int) -> None:
-    """Copies a released model's files into the folder of the run of its seed."""
+def use_released(output: Path, *, released: Path, seed: int, name: str = "model") -> None:
+    """Copies a released model's files into the folder of the run of its seed.
+
+    name: of the model here, which its scores will carry.
+    """
     card = check(released)
     if card["seed"] != seed:
         raise InputError(
             f"{released}: trained with seed {card['seed']}, not {seed}; ask for that seed"
         )
     copy_files(released, output)
+    models.write_card(output, card | {"name": name})
     log.info(
         "%s: trained on %d objects of %d clips, seed %d",
         released,

@@ -21,7 +21,9 @@ from ssmtl.core import store
 from ssmtl.core.device import free_memory
 from ssmtl.core.errors import InputError
 from ssmtl.core.threads import prefetched
-from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.cubes import open_cubes, read_cubes
+from ssmtl.formats.images import read_images
+from ssmtl.formats.teachers import read_teachers
 from ssmtl.learning import distributed
 from ssmtl.learning.tasks.base import Batch
 
@@ -57,11 +59,11 @@ class Samples:
         kind = "cubes" if teachers else "images"
         self.pictures = kind == "images"
         for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
-            cube_file = self.stack.enter_context(read_samples(cube_path, kind))
+            cube_file = self.stack.enter_context(read_samples(cube_path, kind, groups))
             self.settings = store.settings_of(cube_file)
             teacher_file = None
             if teacher_path is not None:
-                teacher_file = self.stack.enter_context(store.read(teacher_path, "teachers"))
+                teacher_file = self.stack.enter_context(read_teachers(teacher_path))
                 classes = json.loads(teacher_file.attrs["classes"])
                 self.classes = classes if self.classes is None else self.classes
                 if classes != self.classes:
@@ -95,7 +97,8 @@ class Samples:
             for name in (targets[0] if targets else {})
         }
         self.digest = store.digest(digests)
-        self.shape = open_cubes(self.pairs[0][0]).shape[1:]
+        self.cubes = [open_cubes(group) for group, _ in self.pairs]
+        self.shape = self.cubes[0].shape[1:]
 
     def __enter__(self) -> "Samples":
         return self
@@ -120,16 +123,17 @@ class Samples:
             if len(run):
                 clip = self.clip[rows[run[0]]]
                 first = rows[run[0]] - self.offsets[clip]
-                cubes = open_cubes(self.pairs[clip][0])
-                out[run[0] : run[-1] + 1] = cubes[first : first + len(run)]
+                out[run[0] : run[-1] + 1] = self.cubes[clip][first : first + len(run)]
         return torch.from_numpy(out)
 
 
-def read_samples(path: Path, kind: str) -> AbstractContextManager[h5py.File]:
+def read_samples(
+    path: Path, kind: str, groups: list[str] | None = None
+) -> AbstractContextManager[h5py.File]:
     """The file of cubes or pictures; InputError where cubes come without their teachers."""
     if kind == "images" and store.kind_of(path) == "cubes":
         raise InputError(f"{path}: cubes of video need their teachers; give --teachers too")
-    return store.read(path, kind)
+    return read_images(path, groups) if kind == "images" else read_cubes(path, groups)
 
 
 def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:

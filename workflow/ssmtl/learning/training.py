@@ -287,13 +287,15 @@ def train_model(
     seed: int,
     settings: dict,
     code: str,
+    name: str = "model",
     groups: list[str] | None = None,
 ) -> None:
     """Writes model.safetensors, model.json and history.csv into a folder.
 
     cubes: of video, with teachers beside them, or pictures, without; groups: the classes of
-    pictures to learn, all where not given. `state` is a folder for the resumable state, removed
-    when the run is complete. The first of several processes writes.
+    pictures to learn, all where not given; name: of the model, which its scores will carry.
+    `state` is a folder for the resumable state, removed when the run is complete. The first of
+    several processes writes.
     """
     seed_everything(seed)
     with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
@@ -301,7 +303,7 @@ def train_model(
         settings = settings | {"precision": precision(device, settings["precision"])}
         split = held_out(samples, settings, seed)
         spec = specification(samples, settings)
-        mark = store.digest(spec, settings, samples.digest, seed, code)
+        mark = store.digest(spec, settings, samples.digest, seed, code, name, groups)
         if distributed.from_first(lambda: finished(output, mark)):
             log.info("%s: trained already", output)
             if distributed.is_first():
@@ -328,7 +330,9 @@ def train_model(
         card = {
             "spec": spec,
             "settings": settings,
+            "name": name,
             "seed": seed,
+            "groups": groups or [],
             "best": {"step": result.best_step, "validation_loss": result.best_loss},
             "train": {
                 **learnt(samples, split),

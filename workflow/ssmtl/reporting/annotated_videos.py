@@ -1,6 +1,5 @@
 """Stage `videos`: every test clip as H.264 video with its objects, scores and ground truth."""
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
-from ssmtl.formats.frames import Frames
+from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.scores import read_scores, tasks_of
 from ssmtl.media import drawing
 from ssmtl.media.writer import VideoWriter
 from ssmtl.scoring.calibration import read_calibration
@@ -78,10 +78,9 @@ def write_videos(
     output.mkdir(parents=True, exist_ok=True)
     size = 0
     for frames_path, scores_path in zip(frames, scores, strict=True):
-        with store.read(frames_path, "frames") as source, store.read(scores_path, "scores") as file:
+        with read_frames(frames_path) as source, read_scores(scores_path) as file:
             settings = store.settings_of(file)
-            columns = json.loads(file.attrs["columns"])
-            tasks = [name for name in columns if name not in ("combined", "speed")]
+            tasks = tasks_of(file)
             quantiles = None
             if settings["fusion"] != "mean":
                 quantiles = read_calibration(calibration, settings, tasks)

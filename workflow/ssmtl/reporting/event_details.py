@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_curve
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.formats.calibration import read_calibration
 from ssmtl.formats.cubes import open_cubes
 from ssmtl.formats.frames import Frames
+from ssmtl.formats.stages import READERS
 from ssmtl.learning import model as models
 from ssmtl.learning.tasks.base import Batch
 from ssmtl.reporting import pictures, plots
@@ -101,11 +102,11 @@ def missed_events(clips: Iterable[pd.DataFrame], level: float) -> list[Event]:
 
 
 def files_of_clips(paths: Iterable[Path], kind: str) -> dict[str, Path]:
-    """Which test file, `data/test/{shard}/{kind}.h5`, holds each clip."""
+    """Which file of the test split holds each clip."""
     found = {}
     for path in map(Path, paths):
-        if path.parent.parent.name == "test":
-            with store.read(path, kind) as file:
+        with READERS[kind](path, []) as file:
+            if file.attrs["split"] == "test":
                 found.update(dict.fromkeys(file, path))
     return found
 
@@ -129,7 +130,7 @@ class Stages:
                 f"clip {clip} is scored but in none of the {kind} files; run the stages from "
                 "there on again"
             )
-        return store.read(self.files[kind][clip], kind)
+        return READERS[kind](self.files[kind][clip], [clip])
 
 
 @torch.inference_mode()
@@ -162,7 +163,7 @@ def normal_shares(run: Run, objects: pd.DataFrame) -> pd.DataFrame:
     path = run.folder / "calibration.h5"
     shares = pd.DataFrame(index=objects.index)
     if path.exists():
-        with store.read(path, "calibration") as file:
+        with read_calibration(path) as file:
             for task in run.tasks:
                 shares[task] = calibrated(objects[task].to_numpy(float), file[task][:])
     return shares

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ssmtl.core import store
 from ssmtl.core.progress import benchmark_rows
+from ssmtl.formats.stages import READERS
 from ssmtl.reporting.runs import Run, rows_in
 
 ROWS = {  # the data set that has one row per object, in each kind of file
@@ -15,16 +15,17 @@ ROWS = {  # the data set that has one row per object, in each kind of file
 STAGES = ("frames", "detect", "cubes", "teachers", "train", "calibrate", "score", "evaluate")
 
 
-def split_of(path: Path) -> str:
-    """The split of a stage file `data/{split}/{shard}/{stage}.h5`."""
-    return Path(path).parent.parent.name
+def split_of(kind: str, path: Path) -> str:
+    """The split of a stage's file."""
+    with READERS[kind](path, []) as file:
+        return str(file.attrs["split"])
 
 
 def stage_row(stage: str, kind: str, split: str, paths: list[Path]) -> dict:
     """What the files of one kind hold together, and their bytes on disk."""
     clips = rows = size = 0
     for path in paths:
-        with store.read(path, kind) as file:
+        with READERS[kind](path, []) as file:
             clips += len(file)
             for group in file.values():
                 frames = kind == "frames"
@@ -47,7 +48,7 @@ def stage_rows(stages: dict[str, list[Path]], models: dict[str, list[Run]]) -> l
     rows = []
     for kind, paths in stages.items():
         for split in ("train", "test"):
-            of_split = [path for path in paths if split_of(path) == split]
+            of_split = [path for path in paths if split_of(kind, path) == split]
             if of_split:
                 rows.append(stage_row(kind, kind, split, of_split))
     for run in (run for runs in models.values() for run in runs):

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ssmtl.core import store
 from ssmtl.evaluation.metrics.names import OF_FRAMES as METRICS
 from ssmtl.evaluation.metrics.names import OF_PLACES as PLACES
+from ssmtl.formats.scores import read_scores
 from ssmtl.formats.tables import read_csv, read_json
 from ssmtl.reporting.page import known, mean, spread, verdict
 
@@ -66,7 +66,7 @@ class Run:
         box = ["x1", "y1", "x2", "y2"]
         tables = [pd.DataFrame(columns=["clip", "row", "frame", *box, *self.columns])]
         for path in sorted((self.folder / "scores").glob("*.h5")):
-            with store.read(path, "scores") as file:
+            with read_scores(path) as file:
                 for clip, group in file.items():
                     if not rows_in(group, "frame"):
                         continue

@@ -11,6 +11,8 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.formats import calibration as calibration_file
+from ssmtl.formats import hdf5
 from ssmtl.learning.samples import Samples, held_out
 from ssmtl.scoring.fusion import combine, quantiles_of
 from ssmtl.scoring.objects import (
@@ -48,6 +50,7 @@ def calibrate(
         for name, values in quantiles.items():
             file[name] = values
         file.attrs["combined"] = quantiles_of(combined)
+        hdf5.complete(file, calibration_file.CALIBRATION)
 
 
 def held_out_scores(model, card: dict, samples: Samples, batch: int, device) -> dict:
@@ -113,7 +116,7 @@ def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[s
 
     settings: those of the scores, with `distillation_reduction`.
     """
-    with store.read(path, "calibration") as file:
+    with calibration_file.read_calibration(path) as file:
         found, wanted = store.settings_of(file), "distillation_reduction"
         if set(file) != set(tasks):
             raise InputError(
@@ -130,8 +133,8 @@ def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[s
 
 def check_objects(calibration: Path, found: dict) -> None:
     """InputError where a calibration's objects were cropped or looked at in another way."""
-    with store.read(calibration, "calibration") as file:
-        expected = json.loads(file.attrs["objects"])
+    with calibration_file.read_calibration(calibration) as file:
+        expected = json.loads(file.attrs.get("objects", "{}"))
     for stage, values in expected.items():
         if stage not in found:
             raise InputError(f"{calibration}: of another kind of model; calibrate this one")

@@ -19,9 +19,14 @@ from sklearn.neighbors import NearestNeighbors
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.formats import hdf5
+from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.images import read_images
+from ssmtl.formats.scores import SCORES
 
 log = logging.getLogger(__name__)
 
+MODEL = "pixel"  # what its scores are said to be of, without a seed
 COLUMNS = ("pca", "nearest")
 VARIANCE = 0.95
 SIDE = 32  # pixels; larger pictures are averaged down, so that memory and time are bounded
@@ -40,7 +45,7 @@ def vectors(cubes: np.ndarray) -> np.ndarray:
 
 def read_training(path: Path, groups: list[str] | None) -> np.ndarray:
     """The vectors of the training pictures of some classes, of all where `groups` is None."""
-    with store.read(path, "images") as file:
+    with read_images(path, groups) as file:
         names = list(file) if groups is None else groups
         if missing := [name for name in names if name not in file]:
             raise InputError(
@@ -59,8 +64,9 @@ def read_training(path: Path, groups: list[str] | None) -> np.ndarray:
 
 def thinned(group: h5py.Group, step: int):
     """Every `step`-th picture of a class, uint8 (n, 1, S, S, 3), a block at a time."""
-    for start in range(0, len(group["cubes"]), BLOCK * step):
-        yield group["cubes"][start : start + BLOCK * step : step]
+    cubes = open_cubes(group)
+    for start in range(0, len(cubes), BLOCK * step):
+        yield cubes[start : start + BLOCK * step : step]
 
 
 class PixelBaselines:
@@ -92,16 +98,23 @@ def write_pixel_baselines(
     for a class that `train` has not, fewer than two pictures, or pictures of different sizes.
     """
     training = read_training(train, groups)
-    with store.read(train, "images") as file:
+    with read_images(train, []) as file:
         size = store.settings_of(file)["size"]
-    with store.read(test, "images") as file:
+    with read_images(test) as file:
         if (found := store.settings_of(file)["size"]) != size:
             raise InputError(
                 f"{test}: pictures of {found} pixels, those of {train} have {size}; make both with "
                 "the same images.size"
             )
         baselines = PixelBaselines(training)
-        with store.create(output, "scores", columns=json.dumps(COLUMNS)) as out:
+        about = {
+            "columns": json.dumps(COLUMNS),
+            "radius": 0,
+            "model": MODEL,
+            "dataset": file.attrs["dataset"],
+            "normal": json.dumps(groups or []),
+        }
+        with store.create(output, "scores", **about) as out:
             for name, pictures in file.items():
                 parts = [baselines.scores(vectors(rows)) for rows in thinned(pictures, 1)]
                 group = out.create_group(name)
@@ -111,6 +124,7 @@ def write_pixel_baselines(
                     group[column] = np.concatenate([part[column] for part in parts] or empty)
                 for attribute in ("frames", "width", "height"):
                     group.attrs[attribute] = pictures.attrs[attribute]
+                hdf5.complete(group, SCORES)
     log.info(
         "%s: %d training pictures, %d components",
         output,

@@ -18,7 +18,11 @@ import numpy as np
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
 from ssmtl.core.progress import progress
-from ssmtl.formats.frames import Frames
+from ssmtl.formats import hdf5
+from ssmtl.formats.detections import read_detections
+from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.scores import SCORES
+from ssmtl.formats.teachers import read_teachers
 from ssmtl.learning.samples import matching, read_samples
 from ssmtl.scoring import from_frames
 from ssmtl.scoring.baselines import box_speed
@@ -63,7 +67,7 @@ def score_objects(
     device = chosen_device()
     with ExitStack() as stack:
         crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
-        teacher = stack.enter_context(store.read(teachers, "teachers")) if teachers else None
+        teacher = stack.enter_context(read_teachers(teachers)) if teachers else None
         model, card = load_for(
             weights,
             json.loads(teacher.attrs["classes"]) if teacher else [],
@@ -80,9 +84,10 @@ def score_objects(
             return Clip(group, places, batches)
 
         # All clips are checked before the first is scored.
-        clips, video = [clip(name) for name in crops], teacher is not None
+        clips = [clip(name) for name in crops]
+        about = scored_by(card) | ({} if teacher else {"dataset": crops.attrs["dataset"]})
         quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
-        write_scores(output, model, clips, len(clips), video, quantiles, settings, device)
+        write_scores(output, model, clips, len(clips), about, quantiles, settings, device)
 
 
 def score_frames(
@@ -102,12 +107,12 @@ def score_frames(
     """
     device = chosen_device()
     with (
-        store.read(frames, "frames") as source,
-        store.read(detections, "detections") as found,
+        read_frames(frames) as source,
+        read_detections(detections) as found,
     ):
         check_clips(source, found)
         detector, classes = load_teacher(found, teachers, device)
-        model, _ = load_for(weights, classes, cubes, model_settings(settings), device)
+        model, card = load_for(weights, classes, cubes, model_settings(settings), device)
         about = {"cubes": cubes, "teachers": teachers}
         quantiles = quantiles_for(calibration, settings, model, about)
 
@@ -119,7 +124,18 @@ def score_frames(
             return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
 
         clips = (clip(name) for name in source)
-        write_scores(output, model, clips, len(source), True, quantiles, settings, device)
+        about = scored_by(card)
+        write_scores(output, model, clips, len(source), about, quantiles, settings, device)
+
+
+def scored_by(card: dict) -> dict:
+    """What a file of scores says of the model with this card."""
+    return {
+        "radius": card["spec"]["radius"],
+        "model": card.get("name", "model"),  # models released with version 0.1 have no name
+        "seed": card["seed"],
+        "normal": json.dumps(card.get("groups", [])),
+    }
 
 
 def write_scores(
@@ -127,15 +143,19 @@ def write_scores(
     model,
     clips: Iterable[Clip],
     count: int,
-    video: bool,
+    about: dict,
     quantiles: dict | None,
     settings: dict,
     device,
 ) -> None:
-    """Writes the task scores of `count` clips, the combined one and, of video, the baseline."""
+    """Writes the task scores of `count` clips, the combined one and, of video, the baseline.
+
+    about: the attributes of the file; only pictures have a `dataset`.
+    """
+    video = "dataset" not in about
     columns = [*model.tasks, "combined", *(["speed"] if video else [])]
     with (
-        store.create(output, "scores", settings, columns=json.dumps(columns)) as out,
+        store.create(output, "scores", settings, columns=json.dumps(columns), **about) as out,
         memory_errors("score", "lower score.batch, or free the GPU"),
     ):
         for clip in progress(clips, "score", "clip", count):
@@ -150,3 +170,4 @@ def write_scores(
                 group[key] = values
             for key in ("frames", "width", "height"):
                 group.attrs[key] = clip.group.attrs[key]
+            hdf5.complete(group, SCORES)

@@ -22,7 +22,10 @@ from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats import cubes as cube_storage
-from ssmtl.formats.frames import Frames
+from ssmtl.formats import hdf5
+from ssmtl.formats.cubes import CUBES
+from ssmtl.formats.detections import read_detections
+from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.media import polygons
 
 log = logging.getLogger(__name__)
@@ -250,8 +253,8 @@ def make_cubes(
     radius, size = settings["radius"], settings["size"]
     reach = radius * settings["max_gap"] if split == "train" else radius
     with (
-        store.read(frames, "frames") as source,
-        store.read(detections, "detections") as found,
+        read_frames(frames) as source,
+        read_detections(detections) as found,
         store.Parts(output, "cubes", settings) as parts,
     ):
         check_clips(source, found)
@@ -283,9 +286,9 @@ def make_cubes(
                     width=pictures.width,
                     height=pictures.height,
                     detections=len(boxes["frame"]),
-                    digest=store.digest(pixels, frame, box),
                 )
-        parts.merge(radius=radius)
+                hdf5.complete(group, CUBES, pixels)
+        parts.merge(split=split, radius=radius)
     log.info("cubes: %d cubes in %d clips", sum(map(len, chosen.values())), len(chosen))
 
 

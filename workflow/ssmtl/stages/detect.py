@@ -19,7 +19,9 @@ from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
 from ssmtl.detection import imported
 from ssmtl.detection.base import Boxes
-from ssmtl.formats.frames import Frames
+from ssmtl.formats import hdf5
+from ssmtl.formats.detections import DETECTIONS, read_detections
+from ssmtl.formats.frames import Frames, read_frames
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> No
 
     As frame (N,), box (N, 4), confidence (N,), class_id (N,), class_probs (N, C).
     """
-    names, found = ("frame", *Boxes.__annotations__), iter(found)
+    found = iter(found)
     while some := list(islice(found, WRITE)):
         numbers, boxes = zip(*some, strict=True)
         arrays = {"frame": np.concatenate(numbers), **vars(joined(boxes))}
@@ -101,7 +103,6 @@ def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> No
         frames=len(frames),
         width=frames.width,
         height=frames.height,
-        digest=store.digest([store.rows_digest(group[name]) for name in names]),
     )
     if not len(group["frame"]):
         log.warning("%s: no objects found; its frames will score 0", frames.name)
@@ -129,9 +130,14 @@ def detect_objects(
         classes = list(detector.classes)
     given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
     with (
-        store.read(frames, "frames") as source,
+        read_frames(frames) as source,
         store.Parts(output, "detections", settings) as parts,
     ):
+        about = {
+            "split": source.attrs["split"],
+            "classes": json.dumps(classes),
+            "detector": settings["backend"],
+        }
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
@@ -154,8 +160,9 @@ def detect_objects(
                 found = detected(detector, pictures, settings)
             with parts.write(clip, mark) as out:
                 write_boxes(out, pictures, found)
-        parts.merge(classes=json.dumps(classes), detector=settings["backend"])
-    with store.read(output, "detections") as file:
+                hdf5.complete(out, DETECTIONS)
+        parts.merge(**about)
+    with read_detections(output, []) as file:
         count = sum(len(group["frame"]) for group in file.values())
         if len(file) and not count:
             log.warning(

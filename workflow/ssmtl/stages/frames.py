@@ -18,6 +18,9 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
 from ssmtl.datasets.clips import source_size
+from ssmtl.formats import hdf5
+from ssmtl.formats.encoded import append_bytes
+from ssmtl.formats.frames import FRAMES, read_frames
 from ssmtl.formats.manifest import read_manifest, rows
 from ssmtl.media import codec
 from ssmtl.media.images import ImageClip
@@ -27,7 +30,6 @@ log = logging.getLogger(__name__)
 
 CLIPS = 2  # worked on at once, so that one is written while the other is decoded
 WRITE = 256  # encoded frames written to HDF5 at once
-CHUNK = 1 << 18  # bytes of encoded frames that lie together in the file
 
 
 class Encoded(NamedTuple):
@@ -78,9 +80,7 @@ def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
                 )
             offsets.append(offsets[-1] + len(data))
             times.append(time)
-        joined = np.frombuffer(b"".join(data for data, *_ in block), np.uint8)
-        contents.append(store.digest(joined.tobytes()))
-        store.write_rows(group, "bytes", joined, chunk=CHUNK)
+        contents.append(append_bytes(group, [data for data, *_ in block]))
     check_count(row, len(times), frames.found)
     group["offsets"], group["time"] = np.array(offsets, np.int64), np.array(times)
     group.attrs.update(
@@ -90,8 +90,8 @@ def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
         height=row.height,
         encoding=encoding,
         source=row.source,
-        digest=store.digest(contents),
     )
+    hdf5.complete(group, FRAMES, store.digest(contents))
 
 
 class Gaps(Iterator):
@@ -159,8 +159,8 @@ def extract_frames(
         made = ahead(make, missing, CLIPS, CLIPS)
         for _ in progress(made, "frames", "clip", len(missing)):
             pass
-        parts.merge()
-    with store.read(output, "frames") as file:
+        parts.merge(split=split)
+    with read_frames(output, []) as file:
         frames = sum(int(g.attrs["frames"]) for g in file.values())
         hours = sum(g.attrs["frames"] / g.attrs["fps"] for g in file.values()) / 3600
     size = output.stat().st_size / 1e9

@@ -20,6 +20,8 @@ from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
 from ssmtl.datasets import images as image_readers
 from ssmtl.datasets.images import Picture
+from ssmtl.formats import hdf5
+from ssmtl.formats.images import IMAGES
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +32,22 @@ UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.Decompressio
 
 
 def make_images(
-    output: Path, *, reader: str, path: Path, options: dict, split: str, settings: dict
+    output: Path,
+    *,
+    dataset: str,
+    reader: str,
+    path: Path,
+    options: dict,
+    split: str,
+    settings: dict,
 ) -> None:
-    """Writes `images.h5`, one group per class; its rows are in the reader's order.
+    """Writes `images.h5` of a data set, one group per class; rows are in the reader's order.
 
     Raises InputError for an unknown reader or option, a missing or empty folder and an unreadable
     picture.
     """
     pictures = image_readers.reader(reader, options).pictures(path, split, **options)
-    with store.create(output, "images", settings) as file:
+    with store.create(output, "images", settings, dataset=dataset) as file:
         for label, members in groupby(progress(pictures, "images", "picture"), lambda p: p.label):
             write_class(file.create_group(label), members, settings["size"])
             file.flush()
@@ -55,13 +64,14 @@ def write_class(group: h5py.Group, pictures: Iterable[Picture], size: int) -> No
         names += [picture.name for picture, _ in block]
         subjects += [picture.subject for picture, _ in block]
         digests.append(store.digest(cubes))
-        store.write_rows(group, "cubes", cubes)
+        store.write_rows(group, "cubes", cubes, fletcher32=True)
     group["frame"] = np.arange(len(names))
     group["valid"] = np.tile([0, 1], (len(names), 1))
     write_text(group, "name", names)
     if any(subjects):
         write_text(group, "subject", subjects)
-    group.attrs.update(frames=len(names), width=size, height=size, digest=store.digest(digests))
+    group.attrs.update(frames=len(names), width=size, height=size)
+    hdf5.complete(group, IMAGES, store.digest(digests))
 
 
 def write_text(group: h5py.Group, name: str, values: list[str]) -> None:

@@ -21,8 +21,11 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors, seed_everything
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.formats.cubes import open_cubes
-from ssmtl.formats.frames import Frames
+from ssmtl.formats import hdf5
+from ssmtl.formats.cubes import open_cubes, read_cubes
+from ssmtl.formats.detections import read_detections
+from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.teachers import TEACHERS
 
 log = logging.getLogger(__name__)
 
@@ -182,9 +185,9 @@ def write_teachers(
     device = chosen_device()
     half = device.type == "cuda"
     with (
-        store.read(frames, "frames") as source,
-        store.read(detections, "detections") as found,
-        store.read(cubes, "cubes") as crops,
+        read_frames(frames) as source,
+        read_detections(detections) as found,
+        read_cubes(cubes) as crops,
         store.Parts(output, "teachers", settings) as parts,
     ):
         detector, classes = load_teacher(found, settings, device)
@@ -218,8 +221,8 @@ def write_teachers(
                 for name, values in arrays.items():
                     out[name] = values
                 out.attrs["cubes"] = group.attrs["digest"]
-                out.attrs["digest"] = store.digest(*arrays.values())
-        parts.merge(classes=json.dumps(classes))
+                hdf5.complete(out, TEACHERS)
+        parts.merge(split=split, classes=json.dumps(classes))
 
 
 def resnet_rows(network, group: h5py.Group, settings: dict, device, half: bool) -> np.ndarray:

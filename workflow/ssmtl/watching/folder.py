@@ -17,7 +17,7 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.formats.frames import Frames
+from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for, model_settings
 from ssmtl.watching.frame_scores import scored_frames
@@ -85,7 +85,7 @@ def normal_scores(frames: Path, card: dict, scorer: Scorer):
 
     Of a single training clip it is the end, which was held out.
     """
-    with store.read(frames, "frames") as source:
+    with read_frames(frames) as source:
         for clip in sorted(set(source) & set(calibration_clips(card))):
             pictures = Frames(source[clip])
             share = card["settings"]["validation"] if len(source) == 1 else 1

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from ssmtl.core import store
 from ssmtl.evaluation import protocols
 from ssmtl.evaluation.protocols import Case, Run
+from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.images import read_images
 from ssmtl.formats.tables import read_csv, read_json
 from ssmtl.media import codec
 from ssmtl.reporting import plots
@@ -130,7 +132,10 @@ class Pictures:
     """The test pictures of all data sets; read a few at a time."""
 
     def __init__(self, images: list[Path]):
-        self.paths = {protocols.source_of(path): path for path in images}
+        self.paths = {}
+        for path in images:
+            with read_images(path, []) as file:
+                self.paths[str(file.attrs["dataset"])] = path
 
     def strip(self, shown: list[tuple[str, str, int, float]]) -> dict:
         """Pictures side by side as the attributes of an `<img>`, and their names and scores.
@@ -139,8 +144,8 @@ class Pictures:
         """
         pictures, names = [], []
         for source, label, row, score in shown:
-            with store.read(self.paths[source], "images") as file:
-                pictures.append(file[label]["cubes"][row, 0])
+            with read_images(self.paths[source], []) as file:
+                pictures.append(open_cubes(file[label])[row, 0])
                 name = file[label]["name"].asstr()[row]
             names.append(f"{label}: {name}, {score:.3f}")
         return {
@@ -364,11 +369,11 @@ def write_protocol(
 ) -> None:
     """Writes the page of a protocol, a CSV row per case and score, one per run, and the figure.
 
-    scores: files `{normal}/{model}/seed{seed}/scores/{data set}.h5`, of the method first, and
-    `{normal}/pixel/scores/{data set}.h5`; a model's folder has model.json and history.csv, for
-    attacks also calibration.h5. images: the test pictures of every data set,
-    `data/{data set}/test/images.h5`. plan: `references`, the models that the method's error is set
-    against, `notes` and `settings` to show.
+    scores: files of scores, of the method first, then of the models to compare and of the pixel
+    baselines, each in a folder `scores` of its run; a model's run has model.json and history.csv,
+    for attacks also calibration.h5. images: the test pictures of every data set. plan:
+    `references`, the models that the method's error is set against, `notes` and `settings` to
+    show.
     """
     counts = protocols.count_pictures(images)
     found = protocols.read_runs(scores, counts)

@@ -16,7 +16,7 @@ from ssmtl.reporting import plots
 from ssmtl.reporting.page import environment, notes_of, percent, spread
 from ssmtl.reporting.pages.ablation import points
 
-TEXT = ("fusion", "border", "configured")
+TEXT = ("model", "fusion", "border", "configured")
 TITLES = {
     "fusion": "Fusion of the task scores",
     "cell": "Cell of the map, source pixels",
@@ -28,15 +28,13 @@ LINES = {"zero": "--", "replicate": "-"}
 
 
 def read_sweeps(tables: list[Path]) -> pd.DataFrame:
-    """All sweeps, with the model and seed of each: its path ends in `{model}/seed{seed}/file`."""
+    """All sweeps, with the model and seed of each."""
     parts = []
     for path in tables:
         table = read_csv(path, text=TEXT)
-        if missing := {*FACTORS, *METRICS, "configured"} - set(table):
+        if missing := {"model", "seed", *FACTORS, *METRICS, "configured"} - set(table):
             raise InputError(f"{path}: no column {', '.join(sorted(missing))}; make it again")
         table["configured"] = table["configured"] == "True"
-        table.insert(0, "model", path.parent.parent.name)
-        table.insert(1, "seed", int(path.parent.name.removeprefix("seed")))
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
 
@@ -126,7 +124,7 @@ def write_page(
 ) -> None:
     """Writes the page of a data set, HTML, and all sweeps in one CSV.
 
-    tables: sensitivity.csv in folders `models/{model}/seed{seed}`.
+    tables: sensitivity.csv of every model and seed.
     """
     sweeps = read_sweeps(tables)
     models = [
