@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm bench growth lint format clean
+.PHONY: demo ped2 test test-slurm test-wheel bench growth lint format lock wheel clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -51,10 +51,29 @@ format: $(BIN)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
+# The newest versions that pyproject.toml and requirements.in allow, but for those that the lock has
+# already: LOCK_OPTIONS=--upgrade renews these too. One lock serves Python 3.11 to 3.13.
+lock: $(BIN)/.installed
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --generate-hashes --all-extras --override envs/overrides.txt $(LOCK_OPTIONS) \
+	  pyproject.toml envs/requirements.in --output-file $(LOCK)
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+	  --no-header --no-annotate --extra slurm --constraint $(LOCK) \
+	  pyproject.toml envs/requirements.in --output-file envs/conda.lock
+
+# The wheel in a new environment, far from the checkout: see tests/wheel.
+wheel: $(BIN)/.installed
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --wheel-dir dist .
+
+test-wheel: $(BIN)/.installed
+	$(BIN)/python -m pytest tests/wheel
+
 # The lock is complete, so pip resolves nothing. A changed lock updates the environment.
 $(BIN)/.installed: $(LOCK) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	touch $@

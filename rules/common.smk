@@ -11,8 +11,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.resources import Resource
 from snakemake.settings.types import DeploymentMethod
 
-PACKAGE = Path(workflow.basedir) / "workflow"
-sys.path.insert(0, str(PACKAGE))
+# A checkout has the package beside this folder; an installed package has this folder in it.
+CHECKOUT = Path(workflow.basedir) / "workflow"
+if (CHECKOUT / "ssmtl").is_dir():
+    sys.path.insert(0, str(CHECKOUT))
 
 from ssmtl import config as settings_tree
 from ssmtl.datasets import video as readers
@@ -25,6 +27,8 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import has_gpu
 from ssmtl.core.progress import stage_times
 from ssmtl.formats.released import FILES as RELEASED_FILES, released_seed
+
+PACKAGE = Path(settings_tree.__file__).parents[2]
 
 try:
     settings_tree.check(config)

@@ -20,7 +20,7 @@ from ssmtl.core.progress import clock
 
 log = logging.getLogger(__name__)
 
-SHOWING = ("show", "show-protocol")  # commands that only print
+SHOWING = ("show", "show-protocol", "measure")  # commands that only print
 TYPES = {"integer": int, "number": float, "string": str}
 
 
@@ -486,6 +486,20 @@ def show(a) -> None:
         print(metrics_text(metrics))
 
 
+def run_pipeline(a) -> None:
+    from ssmtl.cli.run import run
+
+    if status := run(a.words):
+        sys.exit(status)
+
+
+def measure_scores(a) -> None:
+    from ssmtl.cli.measure import measure
+
+    others = ("command", "verbose", "run", "stage", "parser")
+    measure(**{name: value for name, value in vars(a).items() if name not in others})
+
+
 def commands() -> argparse.ArgumentParser:
     """The parser with all commands."""
     c = Commands()
@@ -819,6 +833,41 @@ def commands() -> argparse.ArgumentParser:
         plan={"type": json.loads, "required": True, "help": "references, notes, settings, JSON"},
         images=files("images.h5 of the test pictures of every data set"),
         scores=files("scores, of the method first; each lies in a folder within that of its run"),
+    )
+    c.add(
+        "run",
+        "Run the pipeline in this folder: a data set's name or a file, then Snakemake's options.",
+        run_pipeline,
+        words={"positional": True, "nargs": argparse.REMAINDER, "help": "demo --cores 4"},
+    )
+    c.add(
+        "measure",
+        "Measure anomaly scores of any method; docs/measure.md has the layouts.",
+        measure_scores,
+        scores={
+            "positional": True,
+            "type": Path,
+            "nargs": "?",
+            "help": "folder of .npy per clip, .npy, .npz, .mat, or CSV of clip,frame,score",
+        },
+        labels=file("labels: a folder, CSV, .mat, .m, .npy or .npz"),
+        lengths={"help": "frames of every clip, 180,200, or a file, for clips end to end"},
+        boxes=file("CSV of clip,frame,x1,y1,x2,y2,score", required=False),
+        tracks=file("folder of ground-truth tracks, for RBDC and TBDC", required=False),
+        masks=file("folder of ground-truth masks, for the pixel AUC", required=False),
+        maps=file("folder of score maps, .npy (T, H, W) per clip", required=False),
+        normalise={"choices": ["clip", "all"], "help": "min-max to 0 to 1 [as they are]"},
+        smoothing={"choices": ["gaussian", "causal"], "help": "of frame scores in time [none]"},
+        sigma={"type": float, "help": "of the smoothing, frames"},
+        border={
+            "choices": ["zero", "replicate"],
+            "default": "zero",
+            "help": "what smoothing sees beyond a clip's ends [zero]",
+        },
+        threshold={"type": float, "help": "count alarms above this frame score"},
+        fps={"type": float, "help": "frames per second, for alarms per hour"},
+        pause={"type": float, "default": 3.0, "help": "seconds below that end an alarm [3]"},
+        output=file("JSON to write too", required=False),
     )
     c.add(
         "show-protocol",

@@ -6,6 +6,7 @@ from functools import cache
 from ssmtl.config import variants
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
+from ssmtl.core.pipeline import shipped
 
 STAGES = ("frames", "detect", "cubes", "teachers", "train", "score", "evaluate")
 MODEL_STAGES = STAGES[4:]  # those whose settings a model may change
@@ -45,7 +46,12 @@ def settings(
     merged: dict = {}
     for layer in layers:
         merged |= layer
-    return SECTIONS[stage].parse(merged, stage).model_dump()
+    return located(SECTIONS[stage].parse(merged, stage).model_dump())
+
+
+def located(values: dict) -> dict:
+    """The same with paths of the pipeline's own files as these are found from here."""
+    return {key: shipped(v) if isinstance(v, str) else v for key, v in values.items()}
 
 
 def dataset(config: dict, name: str) -> dict:
@@ -66,6 +72,8 @@ def image_dataset(config: dict, name: str) -> dict:
 def entry(kind: type[Dataset | ImageDataset], values: dict, place: str, name: str) -> dict:
     """What a data set says of itself; keys without a value are left out."""
     found = kind.parse(values, place).model_dump(exclude=set(SECTIONS), exclude_none=True)
+    if "released" in found:
+        found["released"] = located(found["released"])
     return {"path": f"data/{name}"} | found
 
 

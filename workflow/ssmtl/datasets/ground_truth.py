@@ -100,11 +100,11 @@ def from_centre(fields: list[str]) -> tuple[float, ...]:
     return track, frame, x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def read_masks(path: Path, frames: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
+def read_masks(path: Path, frames: int, shape: tuple[int, int] | None) -> Iterator[np.ndarray]:
     """The masks of a clip in order, one bool (H, W) per frame, True where a pixel is anomalous.
 
     Knows a folder of lossless images, .npy (T, H, W) and .mat with `volLabel`. Only a .mat file
-    is held in memory. Raises InputError unless there are `frames` masks of `shape`.
+    is held in memory. Raises InputError unless there are `frames` masks of `shape` (None: any).
     """
     path = Path(path)
     if path.is_dir():
@@ -133,8 +133,8 @@ def cells(path: Path) -> np.ndarray:
     return variables["volLabel"].ravel()
 
 
-def checked(mask: np.ndarray, shape: tuple[int, int], where: str) -> np.ndarray:
-    if mask.shape != shape:
+def checked(mask: np.ndarray, shape: tuple[int, int] | None, where: str) -> np.ndarray:
+    if shape and mask.shape != shape:
         raise InputError(
             f"{where}: expected the shape {shape} of the frames, found {mask.shape}; {AGAIN}"
         )

@@ -16,13 +16,13 @@ import yaml
 from ssmtl import config as tree
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.core.pipeline import pipeline_folder, shipped
 from ssmtl.datasets.clips import clips_in
 from ssmtl.media import polygons
 from ssmtl.watching.folder import CARD
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[3]
 DEFAULTS = Path(__file__).with_name("learn.yaml")
 TARGET = f"results/footage/watcher/own/seed0/{CARD}"
 
@@ -57,7 +57,13 @@ def learn(
         footage.mkdir(exist_ok=True)
         link(footage / "train", folder.resolve())
         (work / "config.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(pipeline_folder() / "Snakefile"),
+        ]
         command += ["--directory", str(work), "--cores", cores, "--quiet", "rules", "progress"]
         command += ["--nolock", "--rerun-incomplete", "--", TARGET]
         if subprocess.run(command).returncode:
@@ -103,6 +109,7 @@ def configuration(detect: dict, changes: Path | None, ignore: str, fps: float) -
 
 def found(name: str) -> str:
     """A file's absolute path, since the stages run elsewhere; a name that is no file as it is."""
+    name = shipped(name)
     return str(Path(name).resolve()) if name and Path(name).is_file() else name
 
 

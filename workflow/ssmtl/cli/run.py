@@ -1,0 +1,67 @@
+"""`ssmtl run`: the pipeline in the current folder, through Snakemake."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from ssmtl.core.errors import InputError
+from ssmtl.core.pipeline import pipeline_folder
+
+CONFIG = "config.yaml"
+
+
+def run(words: list[str]) -> int:
+    """Runs Snakemake on targets, with the options that follow them; returns its status.
+
+    A target is a file such as results/demo/metrics.json, or the name of a data set, which means
+    its page. The configuration is ./config.yaml, or the package's own where there is none.
+    """
+    targets, options = parted(words)
+    own = Path(CONFIG)
+    config = own if own.exists() else pipeline_folder() / CONFIG
+    known = yaml.safe_load(config.read_text()) or {}
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(pipeline_folder() / "Snakefile"),
+    ]
+    command += [] if own.exists() else ["--configfile", str(config)]
+    command += [] if {"--cores", "-c", "--jobs", "-j"} & set(options) else ["--cores", "all"]
+    pages = [page(target, known) for target in targets]
+    done = subprocess.run([*command, *options, "--", *pages]).returncode
+    if not done:
+        print("\n".join(path for path in pages if Path(path).exists()))
+    return done
+
+
+def parted(words: list[str]) -> tuple[list[str], list[str]]:
+    """Targets, and the options of Snakemake: what follows the first word that is one, up to a
+    `--`, behind which there are targets again."""
+    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    targets, options = words[:first], words[first:]
+    if "--" in options:
+        end = options.index("--")
+        targets, options = targets + options[end + 1 :], options[:end]
+    if not targets:
+        raise InputError("run: name a data set or a file to make, such as: ssmtl run demo")
+    return targets, options
+
+
+def page(target: str, config: dict) -> str:
+    """The page that a data set's name stands for; any other target as it is."""
+    if target in config.get("datasets", {}):
+        return f"results/{target}/report.html"
+    if pictures := config.get("image_datasets", {}).get(target):
+        faces = pictures.get("reader") == "presentation_attack"
+        return f"results/{target}/{'presentation_attack' if faces else 'one_vs_all'}.html"
+    if os.sep not in target:
+        known = [*config.get("datasets", {}), *config.get("image_datasets", {})]
+        raise InputError(
+            f"run: no data set '{target}' in the configuration; it has {', '.join(known)}"
+        )
+    return target
