@@ -18,15 +18,16 @@ if (CHECKOUT / "ssmtl").is_dir():
 
 from ssmtl import config as settings_tree
 from ssmtl.datasets import video as readers
-from ssmtl.datasets.clips import labels_digest, listing_digest, shard_of, source_size
+from ssmtl.datasets.clips import labels_digest, listing_digest, shards_of, source_size
 from ssmtl.datasets import images as image_readers
 from ssmtl.core import store
 from ssmtl.datasets.ground_truth import truth_digest
-from ssmtl.core.digest import code_digest, stage_code
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import has_gpu
 from ssmtl.core.progress import stage_times
 from ssmtl.formats.released import FILES as RELEASED_FILES, released_seed
+from ssmtl.planning.code import stage_code
+from ssmtl.planning.registry import STAGES
 
 PACKAGE = Path(settings_tree.__file__).parents[2]
 
@@ -71,26 +72,6 @@ wildcard_constraints:
 if workflow.is_main_process and "gpu" not in workflow.global_resources and has_gpu():
     workflow.register_resource("gpu", Resource("gpu", 1))
 
-# What a job asks a cluster for: GB of memory and minutes, each a start and what a GB of input adds.
-# Times are generous ones for a GPU, where the stage uses one: a killed job goes on where it was.
-LIMITS = {
-    # rule:       (memory,    time)
-    "scenes": ((8, 0), (120, 0)),
-    "images": ((8, 0), (120, 0)),
-    "frames": ((4, 0), (60, 60)),
-    "detect": ((8, 0), (60, 60)),
-    "cubes": ((4, 0), (60, 60)),
-    "teachers": ((8, 0), (60, 10)),
-    # Cubes stay in memory if they fit in half of what is free.
-    "train": ((8, 2), (60, 30)),
-    "calibrate": ((8, 0.1), (30, 10)),
-    "score": ((8, 0), (30, 10)),
-    "evaluate": ((4, 2), (60, 60)),
-    "videos": ((4, 0), (60, 60)),
-    "report": ((4, 0), (60, 60)),
-    "watcher": ((8, 0), (60, 60)),
-}
-
 # Jobs use this very interpreter, unless conda gives each its own; the package is found either way.
 ENVIRONMENT = f"export PYTHONPATH={str(PACKAGE)!r}; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
@@ -119,11 +100,9 @@ def code(stage):
     """A params function: the digest of the stage's code, so that editing it reruns the stage."""
 
     def digest(wildcards):
-        values = settings(stage, wildcards) if stage in settings_tree.STAGES else {}
-        if stage == "score":
-            trained = settings("train", wildcards)
-            values = values | {key: trained[key] for key in ("tasks", "encoder")}
-        return stage_code(stage, values)
+        sections = {place.partition(".")[0] for place in STAGES[stage].named}
+        known = sections & {*settings_tree.STAGES}
+        return stage_code(stage, {section: settings(section, wildcards) for section in known})
 
     return digest
 
@@ -138,10 +117,10 @@ def limits(rule):
 
         return value
 
-    (memory, more_memory), (time, more_time) = LIMITS[rule]
+    memory, time = STAGES[rule].memory, STAGES[rule].time
     return {
-        "mem_mb": doubling(1000 * memory, 1000 * more_memory),
-        "runtime": doubling(time, more_time),
+        "mem_mb": doubling(1000 * memory.start, 1000 * memory.per_gb),
+        "runtime": doubling(time.start, time.per_gb),
     }
 
 
@@ -224,11 +203,9 @@ def included(name, clips):
 def shard_clips(wildcards):
     """All clips of a shard, the excluded ones among them."""
     count = dataset(wildcards.dataset)["shards"][wildcards.split]
-    return [
-        clip
-        for clip in listing(wildcards.dataset)
-        if clip.split == wildcards.split and shard_of(clip.name, count) == int(wildcards.shard)
-    ]
+    clips = [clip for clip in listing(wildcards.dataset) if clip.split == wildcards.split]
+    places = shards_of((clip.name for clip in clips), count)
+    return [clip for clip in clips if places[clip.name] == int(wildcards.shard)]
 
 
 def splits(name):
@@ -249,7 +226,7 @@ def sources(wildcards):
         return listing_digest(clips)
     scenes = {k: v for k, v in dataset(name)["options"].items() if not k.endswith("_clips")}
     names = [clip.name for clip in clips]
-    return store.digest(names, scenes, code_digest("ssmtl.demo.dataset"))
+    return store.digest(names, scenes, stage_code("scenes", {}))
 
 
 def scenes_file(wildcards):
@@ -273,9 +250,11 @@ def truth(wildcards):
 
 
 def manifest_code(wildcards):
-    return code_digest(
-        "ssmtl.stages.manifest", f"ssmtl.datasets.video.{dataset(wildcards.dataset)['reader']}"
-    )
+    return stage_code("manifest", {"dataset": dataset(wildcards.dataset)})
+
+
+def clips_code(wildcards):
+    return stage_code("clips", {"dataset": dataset(wildcards.dataset)})
 
 
 def image_source(wildcards):
@@ -290,8 +269,7 @@ def image_source(wildcards):
 
 
 def images_code(wildcards):
-    reader = image_dataset(wildcards.source)["reader"]
-    return code_digest("ssmtl.stages.images", f"ssmtl.datasets.images.{reader}")
+    return stage_code("images", {"image_dataset": image_dataset(wildcards.source)})
 
 
 def reader_options(data):

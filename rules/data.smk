@@ -48,7 +48,7 @@ rule clips:
     params:
         options=clips_options,
         clips=sources,
-        code=manifest_code,
+        code=clips_code,
     shell:
         "python -m ssmtl manifest {output} --dataset {wildcards.dataset} --split {wildcards.split}"
         " --shard {wildcards.shard} {params.options} 2>&1 | tee {log}"

@@ -36,7 +36,7 @@ use rule calibrate as calibrate_images with:
     threads: 1
     params:
         options=picture_options("score"),
-        code=code("score"),
+        code=code("calibrate"),
 
 
 use rule score as score_images with:

@@ -19,7 +19,7 @@ rule calibrate:
         gpu=1,
     params:
         options=options("score"),
-        code=code("score"),
+        code=code("calibrate"),
     shell:
         "python -m ssmtl calibrate {output} --model {input.model} --cubes {input.cubes}"
         " --teachers {input.teachers} {params.options} 2>&1 | tee {log}"
@@ -73,13 +73,13 @@ rule score_frames:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("score"),
+        **limits("score_frames"),
         gpu=1,
     params:
         options=options("score"),
         cubes=lambda w: json.dumps(settings("cubes", w), sort_keys=True),
         teachers=lambda w: json.dumps(settings("teachers", w), sort_keys=True),
-        code=code("score"),
+        code=code("score_frames"),
     shell:
         "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
         " --frames {input.frames} --detections {input.detections} --cubes-settings {params.cubes:q}"

@@ -50,6 +50,6 @@ rule history:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        code=code_digest("ssmtl.reporting.plots"),
+        code=code("history"),
     shell:
         "python -m ssmtl history {output} --history {input} 2>&1 | tee {log}"

@@ -1,146 +1,221 @@
-"""The code digest: what changes a stage's results changes it, and nothing else does."""
+"""The digest of code: of what a function uses, definition by definition, as far as it computes."""
 
-import shutil
+import textwrap
 
 import pytest
 
-from ssmtl.core import digest
-from ssmtl.learning.tasks import available
+from ssmtl.core.digest import Package
 
-SETTINGS = {
-    "train": {"tasks": ["arrow_of_time", "distillation"], "encoder": "cnn3d"},
-    "score": {"tasks": ["arrow_of_time", "distillation"], "encoder": "cnn3d"},
-    "detect": {"backend": "darknet"},
-    "teachers": {"backend": "darknet"},
+MODULES = {
+    "__init__.py": "pass\n",
+    "work.py": """
+        from ssmtl import tools
+        from ssmtl.core.errors import InputError
+        from ssmtl.core.progress import progress
+        from ssmtl.tools import halved as half
+
+        SIZE = 3
+        OTHER = 4
+
+
+        def root(items, kind="a"):
+            \"\"\"A docstring.\"\"\"
+            total = 0
+            for item in progress(items, "work", "item"):
+                total += tools.doubled(item) + SIZE
+            if total < 0:
+                close = ", ".join(sorted(items))
+                raise InputError(f"{kind}: too little, {half(3)}; take {close}")
+            log.info("%d", total)
+            return total
+
+
+        def unused():
+            return OTHER
+
+
+        class Base:
+            def score(self):
+                return 1
+
+            def loss(self):
+                return 2
+
+
+        class Task(Base):
+            pass
+    """,
+    "tools.py": """
+        import math
+        from ssmtl.far import inner as handed
+
+        def doubled(x):
+            return 2 * x * handed()
+
+        def halved(x):
+            return x / 2
+    """,
+    "far.py": """
+        FACTOR = 5
+
+        def inner():
+            return FACTOR
+
+        def outer():
+            return inner() + 1
+    """,
+    "core/__init__.py": "",
+    "core/errors.py": "class InputError(Exception):\n    pass\n",
+    "core/progress.py": "def progress(items, what, unit):\n    yield from items\n",
 }
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package, to edit: `package(file, old, new)`."""
+def digest(tmp_path):
+    """`digest({file: (old, new)}, root)`: the digest of a small package after edits."""
     root = tmp_path / "ssmtl"
-    shutil.copytree(digest.ROOT, root, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(digest, "ROOT", root)
-    digest.parsed.cache_clear()
 
-    def edit(name: str, old: str, new: str) -> None:
-        path = root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new, 1))
-        digest.parsed.cache_clear()
+    def written(edits=None, code="ssmtl.work:root", **options) -> str:
+        for name, text in MODULES.items():
+            text = textwrap.dedent(text)
+            for old, new in (edits or {}).get(name, []):
+                assert text.count(old) == 1, (old, text.count(old))
+                text = text.replace(old, textwrap.dedent(new))
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Package(root).digest(code, **options)
 
-    yield edit
-    digest.parsed.cache_clear()
-
-
-# These read what the others made, and share code with them.
-LOOKING = {"ablation", "protocol", "release", "report", "sensitivity", "sensitivity_page"}
-LOOKING |= {"videos", "watch", "watcher"}
+    return written
 
 
-def codes() -> dict[str, str]:
-    return {stage: digest.stage_code(stage, SETTINGS.get(stage, {})) for stage in digest.MODULES}
+SAID = {
+    "docstring": ("A docstring.", "Another one."),
+    "comment": ("total = 0", "total = 0  # so far"),
+    "type": ("(items, kind=", "(items: list[int], kind: str ="),
+    "return": ('kind="a"):', 'kind="a") -> int:'),
+    "local type": ("total = 0", "total: float = 0"),
+    "log": ('"%d", total', '"in all %d of %d", total, len(items)'),
+    "no log": ('    log.info("%d", total)\n', ""),
+    "log in a branch": ("return total", 'if total > 9:\n        log.debug("x")\n    return total'),
+    "error": ("too little", "not enough"),
+    "function of an error": ("half(3)", "unused()"),
+    "variable of an error": ('", ".join(sorted(items))', '" or ".join(items)'),
+    "another variable": ("close = ", 'close = f"{kind}"\n        close = '),
+    "progress": ('"work", "item"', '"other work", "thing", total=3'),
+    "unused": ("return OTHER", "return OTHER + 1"),
+    "unused constant": ("OTHER = 4", "OTHER = 5"),
+    "new function": ("def unused", "def new():\n    pass\n\n\ndef unused"),
+    "import for types": (
+        "SIZE = 3",
+        "if TYPE_CHECKING:\n    from ssmtl.far import outer\nSIZE = 3",
+    ),
+    "cast": ("return total", "return cast(int, total)"),
+    "script": ("class Base", 'if __name__ == "__main__":\n    root([])\n\n\nclass Base'),
+}
+DONE = {
+    "arithmetic": ("total = 0", "total = 1"),
+    "constant": ("SIZE = 3", "SIZE = 4"),
+    "default": ('kind="a"', 'kind="b"'),
+    "what is iterated": ("progress(items,", "progress(items[1:],"),
+    "condition of an error": ("total < 0", "total < 1"),
+    "kind of an error": ("raise InputError(f", "raise ValueError(f"),
+    "no error": ("raise InputError(", "print("),
+    "a call in place of a log": ("log.info", "print"),
+    "an assignment within a log": ('"%d", total', '"%d", total := 3'),
+    "another function": ("tools.doubled", "tools.halved"),
+    "an effect of importing": ("SIZE = 3", "SIZE = 3\nprint(SIZE)"),
+    "a constant that is augmented": ("SIZE = 3", "SIZE = 3\nSIZE += 1"),
+    "text that is returned": ("return total", 'return total, "total"'),
+    "text of a file": ("return total", 'items.write("total")\n    return total'),
+}
 
 
-def changed(before: dict[str, str]) -> set[str]:
-    now = codes()
-    return {stage for stage in now if now[stage] != before[stage]}
+@pytest.mark.parametrize("edit", SAID.values(), ids=SAID)
+def test_what_is_only_said_does_not_count(digest, edit):
+    assert digest({"work.py": [edit]}) == digest()
 
 
-def test_every_stage_has_its_own_code(package):
-    assert len(set(codes().values())) == len(digest.MODULES)
-    assert codes() == codes()
+@pytest.mark.parametrize("edit", DONE.values(), ids=DONE)
+def test_what_is_done_counts(digest, edit):
+    assert digest({"work.py": [edit]}) != digest()
 
 
-def test_comments_docstrings_and_layout_do_not_count(package):
-    before = codes()
-    package("stages/cubes.py", '"""Stage `cubes`: an', '"""Another sentence about the')
-    package("stages/cubes.py", "FLUSH = 256  #", "FLUSH = (\n    256\n)  # other words:")
-    package("stages/cubes.py", '    """Boxes enlarged about their', '    """Of boxes')
-    package("learning/samples.py", "class Samples:\n", "class Samples:\n    # a comment\n\n")
-    assert changed(before) == set()
+@pytest.mark.parametrize(
+    ("file", "edit", "counts"),
+    [
+        ("tools.py", ("2 * x", "3 * x"), True),
+        ("tools.py", ("x / 2", "x / 3"), False),  # used by a message alone
+        ("tools.py", ("import inner as", "import outer as"), True),
+        ("tools.py", ("import math", "import math\n\nmath.pi = 3"), True),  # on import
+        ("far.py", ("FACTOR = 5", "FACTOR = 6"), True),
+        ("far.py", ("inner() + 1", "inner() + 2"), False),
+        ("far.py", ("FACTOR = 5", "import random\nrandom.seed(1)\nFACTOR = 5"), True),
+        ("core/errors.py", ("(Exception)", "(ValueError)"), False),
+        ("core/progress.py", ("yield from items", "yield from list(items)"), False),
+        ("__init__.py", ("pass", 'pass\n__version__ = "2"'), False),
+    ],
+)
+def test_what_is_used_elsewhere_counts(digest, file, edit, counts):
+    assert (digest({file: [edit]}) != digest()) == counts
 
 
-def test_an_edit_counts_for_the_stages_that_import_it(package):
-    before = codes()
-    package("stages/cubes.py", "FLUSH = 256", "FLUSH = 255")
-    assert changed(before) - LOOKING == {"cubes", "score"}  # which crops too, with `direct`
-    before = codes()
-    package("learning/training.py", "0.5 * (1 +", "0.4 * (1 +")
-    assert changed(before) == {"train"}
-    before = codes()
-    package("evaluation/metrics/auc.py", "[0.0, 1.0]", "[0.1, 1.0]")
-    assert {"evaluate", "sensitivity"} <= changed(before) <= {"evaluate", *LOOKING}
+def test_the_same_words_may_stand_for_another_function(digest):
+    """Nothing but an import is edited, and what is imported is of another package."""
+    first = {"work.py": [("SIZE = 3", "from math import floor as near\nSIZE = near(3)")]}
+    second = {"work.py": [("SIZE = 3", "from math import ceil as near\nSIZE = near(3)")]}
+    assert digest(first) != digest(second)
 
 
-def test_imports_are_followed_through_other_modules(package):
-    """frames imports media; a string that is no docstring counts."""
-    before = codes()
-    package("media/video.py", '".m4v"', '".m4w"')
-    assert "frames" in changed(before)
-    assert not {"detect", "cubes", "teachers", "train"} & changed(before)
-    before = codes()
-    package("media/codec.py", "IMREAD_COLOR_RGB", "IMREAD_COLOR_BGR")
-    assert {"frames", "cubes", "teachers", "train", "score"} <= changed(before)
-    before = codes()
-    package("learning/encoders/cnn3d.py", "amax(2)", "amin(2)")
-    assert changed(before) >= {"train", "score"} and "cubes" not in changed(before)
-    before = codes()
-    package("evaluation/evaluate.py", '"zero", "replicate"', '"zero", "replicated"')
-    assert "evaluate" in changed(before)
+def test_all_of_a_module_counts_with_what_it_hands_on(digest):
+    def changed(file, *edit, code="ssmtl.tools"):
+        return digest({file: [edit]}, code=code) != digest(code=code)
+
+    assert changed("tools.py", "x / 2", "x / 3")
+    assert changed("far.py", "FACTOR = 5", "FACTOR = 6")
+    assert not changed("far.py", "inner() + 1", "inner() + 2")
+    assert changed("far.py", "inner() + 1", "inner() + 2", code="ssmtl.far")
 
 
-def test_what_only_speaks_to_the_user_does_not_count(package):
-    before = codes()
-    package("core/progress.py", "QUIET = 15", "QUIET = 60")
-    package("core/errors.py", "class InputError(Exception):", "class InputError(RuntimeError):")
-    assert changed(before) == set()
+def test_a_function_may_be_left_out_below_a_package(digest):
+    def changed(old, new, **options):
+        edit = {"work.py": [(old, new)]}
+        return digest(edit, "ssmtl.work:Task", **options) != digest(
+            None, "ssmtl.work:Task", **options
+        )
+
+    without = {"without": {"ssmtl.work": "score"}}
+    assert changed("return 1", "return 3")  # through the base class
+    assert not changed("return 1", "return 3", **without)
+    assert changed("return 2", "return 3", **without)
+    assert changed("return 1", "return 3", without={"ssmtl.far": "score"})
 
 
-def test_training_does_not_depend_on_how_a_task_scores(package):
-    before = codes()
-    package("learning/tasks/base.py", "softmax(1)[:, 1]", "softmax(1)[:, 0]")
-    package("learning/tasks/distillation.py", "difference.mean(1)", "difference.amax(1)")
-    assert changed(before) - LOOKING == {"score"}
+def test_fields_of_settings_do_not_count_but_what_is_computed_of_them(digest):
+    text = """
+    class Cut(Settings):
+        size: int = Field({size}, description="{words}")
+
+        @field_validator("size")
+        def even(cls, value):
+            return value
+
+        def half(self):
+            return self.size // {part}
 
 
-def test_both_depend_on_a_tasks_views_and_loss(package):
-    before = codes()
-    package("learning/tasks/arrow_of_time.py", ".flip(2)", ".flip(3)")
-    assert changed(before) - LOOKING == {"train", "score"}
+    class Base
+    """
+
+    def settings(size=4, words="Side.", part=2):
+        made = textwrap.dedent(text).strip().format(size=size, words=words, part=part)
+        return digest({"work.py": [("class Base", made)]}, "ssmtl.work:Cut")
+
+    assert settings() == settings(size=5) == settings(words="Other.")
+    assert settings() != settings(part=3)
 
 
-def test_a_function_called_score_counts_outside_of_the_tasks(package):
-    package(
-        "learning/training.py",
-        "@dataclass\nclass State:",
-        "def score():\n    return 1\n\n\nclass State:",
-    )
-    before = codes()
-    package("learning/training.py", "    return 1\n", "    return 2\n")
-    assert changed(before) == {"train"}
-
-
-def test_only_the_tasks_and_the_detector_of_the_settings_count(package):
-    before = codes()
-    package("learning/tasks/middle_box.py", ".abs()", ".square()")
-    package("detection/ultralytics.py", "TIMEOUT = 30", "TIMEOUT = 31")
-    assert changed(before) == set()
-    package("detection/darknet.py", "\n\n\n", "\n\n\nEXTRA = 1\n\n\n")
-    assert changed(before) == {"detect", "teachers"}
-    every = {"tasks": available()}
-    assert digest.stage_code("train", every) != digest.stage_code("train", SETTINGS["train"])
-
-
-def test_modules_outside_of_the_package_do_not_count():
-    assert digest.module_path("numpy") is None
-    assert digest.module_path("ssmtl.stages.cubes.crop") is None  # a function
-    assert (
-        digest.module_path("ssmtl.learning.tasks")
-        == digest.ROOT / "learning" / "tasks" / "__init__.py"
-    )
-    assert (
-        digest.module_path("ssmtl.learning.tasks.base")
-        == digest.ROOT / "learning" / "tasks" / "base.py"
-    )
+def test_code_that_is_not_there_is_an_error(digest):
+    for code in ("ssmtl.work:nothing", "ssmtl.nothing", "numpy"):
+        with pytest.raises(LookupError, match=code):
+            digest(None, code)

@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 import zipfile
+from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from scipy.io import savemat
 from ssmtl.core.download import download, unpack
 from ssmtl.core.errors import InputError
 from ssmtl.datasets import video as datasets
-from ssmtl.datasets.clips import Clip, labels_digest, listing_digest, shard_of
+from ssmtl.datasets.clips import Clip, labels_digest, listing_digest, shards_of
 from ssmtl.datasets.labels import frame_labels
 from ssmtl.formats import labels
 from ssmtl.formats.manifest import COLUMNS, read_manifest, rows
@@ -148,14 +149,36 @@ def test_label_text_that_is_no_interval(text):
 # Shards and digests
 
 
-def test_shards_are_stable_and_adding_a_clip_moves_no_other():
-    names = [f"{index:02d}" for index in range(200)]
-    before = {name: shard_of(name, 4) for name in names}
-    assert {name: shard_of(name, 4) for name in [*names, "new"]}.items() >= before.items()
-    assert set(before.values()) == {0, 1, 2, 3}
-    # Written down, so that a change of the hash, which would recompute everything, is noticed.
-    assert [shard_of(name, 4) for name in ("01", "02", "03", "Test001", "café")] == [1, 1, 1, 1, 1]
-    assert all(shard_of(name, 1) == 0 for name in names)
+@pytest.mark.parametrize(("clips", "count"), [(1, 1), (3, 2), (4, 4), (16, 4), (21, 4), (107, 8)])
+def test_shards_are_nearly_equal_in_size(clips, count):
+    held = Counter(shards_of((f"clip {number}" for number in range(clips)), count).values())
+    assert sum(held.values()) == clips and set(held) <= set(range(count))
+    assert max(held.values()) <= max(-(-clips // count), 1.25 * clips / count)
+
+
+def test_a_clip_whose_name_comes_last_moves_no_other():
+    names = [f"clip {number}" for number in range(60)]  # `clip 10` comes behind `clip 9`
+    for count in range(1, 9):
+        for known in range(60):
+            before = shards_of(names[:known], count)
+            assert shards_of(names[: known + 1], count).items() >= before.items()
+
+
+def test_a_clip_between_others_moves_few_and_an_order_of_listing_none():
+    names = [f"{number:03d}" for number in range(0, 400, 4)]
+    moved = []
+    for number in range(1, 400, 40):
+        before, after = shards_of(names, 4), shards_of([*names, f"{number:03d}"], 4)
+        moved.append(sum(after[name] != before[name] for name in names))
+    assert sum(moved) / len(moved) < 10 < 75  # where all of them were dealt anew
+    assert shards_of(names, 4) == shards_of(reversed(names), 4)
+
+
+def test_shards_are_written_down():
+    """So that a change of the rule, which would recompute everything, is noticed."""
+    names = ["01", "02", "03", "9", "10", "Test001", "café"]
+    places = [3, 0, 2, 1, 2, 3, 1]
+    assert shards_of(names, 4) == dict(zip(names, places, strict=True))
 
 
 def test_listing_digest_sees_contents_but_not_times(footage):
@@ -565,7 +588,7 @@ def test_manifest_rows_of_a_new_clip_change_one_shard(tmp_path, footage):
         for shard in range(count)
         if not rows(before, split, shard).equals(rows(after, split, shard))
     ]
-    assert changed == [("test", shard_of("new", 3))]
+    assert changed == [("test", after.shard[after["clip"] == "new"].item())]
     parts = [rows(after, split, s) for split, count in shards.items() for s in range(count)]
     assert sum(map(len, parts)) == len(after)
 

@@ -26,7 +26,7 @@ from footage import (
 )
 
 from ssmtl.core import store
-from ssmtl.datasets.clips import shard_of
+from ssmtl.datasets.clips import shards_of
 from ssmtl.formats.frames import Frames
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.stages.cubes import crop
@@ -74,7 +74,7 @@ def test_manifest_lists_every_clip_with_its_frames_and_labels(done):
     assert found["train", "film"].fps == 20
     for row in found.values():
         shards = TEST_SHARDS if row.split == "test" else 1
-        assert row.shard == shard_of(row.clip, shards)
+        assert row.shard == shards_of(LENGTHS[row.split], shards)[row.clip]
 
 
 def test_every_file_says_what_made_it_and_nothing_is_left_over(done):
@@ -86,7 +86,7 @@ def test_every_file_says_what_made_it_and_nothing_is_left_over(done):
     assert not list(done.results.rglob(".*")), "hidden state of a finished run"
 
 
-def test_clips_lie_in_the_shard_of_their_name_and_a_shard_may_be_empty(done):
+def test_clips_lie_in_their_shard_and_a_shard_may_be_empty(done):
     held = []
     for shard in range(TEST_SHARDS):
         clips = set()
@@ -96,7 +96,8 @@ def test_clips_lie_in_the_shard_of_their_name_and_a_shard_may_be_empty(done):
         (names,) = clips  # the same in all stages
         held.append(names)
     assert sorted(map(len, held)) == [0, 1, 1]
-    assert all(shard_of(n, TEST_SHARDS) == s for s, names in enumerate(held) for n in names)
+    places = shards_of(LENGTHS["test"], TEST_SHARDS)
+    assert all(places[name] == shard for shard, names in enumerate(held) for name in names)
 
 
 def test_frames_are_the_sources_pictures_none_dropped_or_resampled(done):

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "workflow", "envs", "pyproject.toml")
 HEIGHT, WIDTH, FRAMES, SIDE = 72, 96, 24, 14
 
-TRAIN, TEST = ("a", "b", "c"), ("01", "04", "05")  # shard 1 has 01, shard 0 has 04 and 05
+TRAIN, TEST = ("a", "b", "c"), ("01", "04", "05")  # shard 0 has 01 and 05, shard 1 has 04
 NEW = "06"  # a test clip that comes later, of shard 1
 
 # The jobs are too small for two threads: most of their time is the start of Python.

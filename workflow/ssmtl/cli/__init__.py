@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssmtl import __version__, config
-from ssmtl.core.digest import stage_code
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import keep_memory
 from ssmtl.core.progress import clock
+from ssmtl.planning.code import stage_code
+from ssmtl.planning.registry import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -165,21 +166,27 @@ def fetch(a) -> None:
 
 
 def manifest(a) -> None:
-    from ssmtl.stages.manifest import build_manifest
+    from ssmtl.stages.manifest import build_manifest, write_clips
 
+    common = {
+        "dataset": a.dataset,
+        "reader": a.reader,
+        "root": a.path,
+        "options": a.options,
+        "exclude": a.exclude,
+        "fps": a.fps,
+    }
+    shards = {"train": a.train_shards, "test": a.test_shards}
+    if a.split:
+        write_clips(a.output, split=a.split, shard=a.shard, count=shards[a.split], **common)
+        return
     build_manifest(
         a.output,
-        dataset=a.dataset,
-        reader=a.reader,
-        root=a.path,
-        options=a.options,
-        exclude=a.exclude,
-        shards={"train": a.train_shards, "test": a.test_shards},
+        shards=shards,
         expected_frames=a.expected_frames,
         allow_partial=a.allow_partial,
-        fps=a.fps,
         splits=a.splits,
-        part=(a.split, a.shard) if a.split else None,
+        **common,
     )
 
 
@@ -902,7 +909,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if a.stage:
             a.settings = settings_of(a, a.stage)
-            a.code = stage_code(a.stage, a.settings)
+            if a.command in STAGES:
+                a.code = stage_code(a.command, {a.stage: a.settings})
         start = time.monotonic()
         a.run(a)
         if a.command not in SHOWING:

@@ -1,6 +1,5 @@
 """What the readers of video data sets share: clips, what is known of a data set, and listings."""
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -55,9 +54,28 @@ class About:
         )
 
 
-def shard_of(clip_name: str, shards: int) -> int:
-    """The shard of a clip, 0 to `shards` - 1; it depends on nothing but the clip's own name."""
-    return int.from_bytes(hashlib.sha256(clip_name.encode()).digest()[:8], "big") % shards
+def shards_of(names: Iterable[str], count: int) -> dict[str, int]:
+    """The shard of each clip of a split, 0 to `count` - 1, nearly equal in size.
+
+    In the order of their names, each clip goes to the first shard, in an order of its own, that is
+    not full: that holds less than an equal share of the clips so far, rounded up, or less than 1.25
+    times such a share. Hence a clip whose name comes last touches its own shard and no other; one
+    that comes between others may move some of those behind it.
+    """
+    held = [0] * count
+    shards = {}
+    for place, name in enumerate(sorted(set(names), key=natural), 1):
+        most = max(-(-place // count), 5 * place // (4 * count))
+        liked = sorted(range(count), key=lambda shard: digest(name, shard))
+        shards[name] = next(shard for shard in liked if held[shard] < most)
+        held[shards[name]] += 1
+    return shards
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """A key that sorts `clip 9` before `clip 10`."""
+    parts = re.split(r"(\d+)", name, flags=re.ASCII)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
 def listing_digest(clips: Iterable[Clip]) -> str:

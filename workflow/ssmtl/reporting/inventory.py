@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ssmtl.core.progress import benchmark_rows
 from ssmtl.formats.stages import READERS
+from ssmtl.planning.registry import TIMED
 from ssmtl.reporting.runs import Run, rows_in
 
 ROWS = {  # the data set that has one row per object, in each kind of file
@@ -12,7 +13,6 @@ ROWS = {  # the data set that has one row per object, in each kind of file
     "teachers": "class_probs",
     "scores": "frame",
 }
-STAGES = ("frames", "detect", "cubes", "teachers", "train", "calibrate", "score", "evaluate")
 
 
 def split_of(kind: str, path: Path) -> str:
@@ -64,7 +64,7 @@ def stage_times(folder: Path | None) -> list[dict]:
     Snakemake have none. Memory is None where jobs were too short for it to be measured.
     """
     times = []
-    for stage in STAGES if folder else ():
+    for stage in TIMED if folder else ():
         paths = sorted(Path(folder).glob(f"{stage}_*.tsv"))
         if not paths:
             continue

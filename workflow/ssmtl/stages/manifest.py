@@ -12,7 +12,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.core.store import replacing
 from ssmtl.datasets import video as datasets
-from ssmtl.datasets.clips import Clip, shard_of
+from ssmtl.datasets.clips import Clip, shards_of
 from ssmtl.datasets.labels import checked
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
@@ -36,7 +36,6 @@ def build_manifest(
     allow_partial: bool,
     fps: float,
     splits: Sequence[str] = SPLITS,
-    part: tuple[str, int] | None = None,
 ) -> None:
     """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
 
@@ -44,32 +43,75 @@ def build_manifest(
 
     `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
     `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
-    are folders of images. With `part`, a split and a shard, only that shard's rows are made, and
-    no totals are checked. The frames per split are compared with `expected_frames`, or, where
+    are folders of images. The frames per split are compared with `expected_frames`, or, where
     that is None, with what the reader knows of the published data set. Raises InputError for
     anything missing, repeated or of the wrong length; with `allow_partial` a wrong total is a
     warning only.
     """
     module = datasets.reader(reader)
+    placed = placed_clips(module, root, options, exclude, shards, splits, dataset)
+    rows = []
+    for clip, shard in placed:
+        row = row_of(clip, shard, fps)
+        truth = {"labels": labels_of(clip, module, row["frames"]), "tracks": clip.tracks}
+        rows.append(row | truth | {"masks": clip.masks})
+    manifest = pd.DataFrame(rows, columns=COLUMNS)
+    if expected_frames is None:
+        expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
+    expected = {split: count for split, count in expected_frames.items() if split in splits}
+    check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
+    report(manifest, dataset)
+    write_table(manifest, output)
+
+
+def write_clips(
+    output: Path,
+    *,
+    dataset: str,
+    reader: str,
+    root: Path,
+    options: dict,
+    exclude: list[str],
+    split: str,
+    shard: int,
+    count: int,
+    fps: float,
+) -> None:
+    """Writes the rows of one shard of `count`, without the truth, which frames do not depend on."""
+    module = datasets.reader(reader)
+    placed = placed_clips(module, root, options, exclude, {split: count}, [split], dataset)
+    rows = [row_of(clip, place, fps) for clip, place in placed if place == shard]
+    write_table(pd.DataFrame(rows, columns=COLUMNS).fillna(""), output)
+
+
+def write_table(manifest: pd.DataFrame, output: Path) -> None:
+    with replacing(output) as temporary:
+        manifest.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def placed_clips(
+    module: ModuleType,
+    root: Path,
+    options: dict,
+    exclude: list[str],
+    shards: dict[str, int],
+    splits: Sequence[str],
+    dataset: str,
+) -> list[tuple[Clip, int]]:
+    """The clips of some splits, but for the excluded ones, each with its shard.
+
+    Excluded clips keep their places, so that leaving one out moves no other.
+    """
     clips = [clip for clip in list_clips(module, root, options) if clip.split in splits]
+    places = {
+        split: shards_of((clip.name for clip in clips if clip.split == split), shards[split])
+        for split in splits
+    }
     left_out = [split for split in SPLITS if split not in splits]
     exclude = [name for name in exclude if name.split("/")[0] not in left_out]
     clips = without(clips, exclude, dataset)
     check_names(clips, root, splits)
-    if part:
-        split, shard = part
-        count = shards[split]
-        clips = [c for c in clips if c.split == split and shard_of(c.name, count) == shard]
-    rows = [row_of(clip, module, shards[clip.split], fps) for clip in clips]
-    manifest = pd.DataFrame(rows, columns=COLUMNS)
-    if not part:
-        if expected_frames is None:
-            expected_frames = module.ABOUT.expected_frames(options.get("variant", ""))
-        expected = {split: count for split, count in expected_frames.items() if split in splits}
-        check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
-        report(manifest, dataset)
-    with replacing(output) as temporary:
-        manifest.to_csv(temporary, index=False, lineterminator="\n")
+    return [(clip, places[clip.split][clip.name]) for clip in clips]
 
 
 def list_clips(module: ModuleType, root: Path, options: dict) -> list[Clip]:
@@ -111,25 +153,27 @@ def check_names(clips: list[Clip], root: Path, splits: Sequence[str]) -> None:
             raise InputError(f"{root}: no clips in the {split} split; add some")
 
 
-def row_of(clip: Clip, module: ModuleType, shards: int, fps: float) -> dict:
-    """A clip's row of the manifest."""
+def row_of(clip: Clip, shard: int, fps: float) -> dict:
+    """A clip's row of the manifest, without the truth."""
     frames, rate, width, height = probe(Path(clip.source), fps)
-    labels = module.frame_labels(clip, frames)
-    if labels:
-        checked(labels, clip.name, frames, Path(clip.labels or clip.source))
     return {
         "split": clip.split,
-        "shard": shard_of(clip.name, shards),
+        "shard": shard,
         "clip": clip.name,
         "source": clip.source,
         "frames": frames,
         "fps": rate,
         "width": width,
         "height": height,
-        "labels": format_labels(labels),
-        "tracks": clip.tracks,
-        "masks": clip.masks,
     }
+
+
+def labels_of(clip: Clip, module: ModuleType, frames: int) -> str:
+    """A clip's labels, as the manifest has them."""
+    labels = module.frame_labels(clip, frames)
+    if labels:
+        checked(labels, clip.name, frames, Path(clip.labels or clip.source))
+    return format_labels(labels)
 
 
 def probe(source: Path, fps: float) -> VideoInfo:
