@@ -344,7 +344,7 @@ EDITS: list[tuple[str, Edit, set[str]]] = [
     ("quality of cubes", constant("formats", "QUALITY", "80"), {"cubes"}),
     ("the demo", computes("demo", "render_clip"), {"scenes"}),
     ("pictures", computes("stages", "cropped"), {"images"}),
-    ("an effect of an import", effect, PIPELINE - {"images", "pixel_baseline"}),
+    ("an effect of an import", effect, PIPELINE - {"images"}),
 ]
 
 
