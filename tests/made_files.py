@@ -10,6 +10,7 @@ from ssmtl.formats import hdf5
 from ssmtl.formats.calibration import CALIBRATION
 from ssmtl.formats.cubes import CUBES
 from ssmtl.formats.detections import DETECTIONS
+from ssmtl.formats.encoded import append_bytes
 from ssmtl.formats.frames import FRAMES
 from ssmtl.formats.images import IMAGES
 from ssmtl.formats.scores import SCORES
@@ -21,8 +22,12 @@ LAYOUTS = (FRAMES, DETECTIONS, CUBES, TEACHERS, IMAGES, SCORES, CALIBRATION)
 def fill(group, layout, columns, **attributes):
     """Writes a group's columns and attributes and its digest."""
     for name, values in columns.items():
-        text = h5py.string_dtype() if name in ("name", "subject") else None
-        group.create_dataset(name, data=values, dtype=text)
+        column = layout.columns.get(name)
+        if column and column.pictures:
+            store.write_rows(group, name, np.asarray(values), fletcher32=True)
+        else:
+            text = h5py.string_dtype() if name in ("name", "subject") else None
+            group.create_dataset(name, data=values, dtype=text)
     group.attrs.update(attributes)
     hdf5.complete(group, layout, store.digest(*map(str, columns)))
 
@@ -30,6 +35,37 @@ def fill(group, layout, columns, **attributes):
 def boxes(count):
     """Boxes float32 (count, 4) that lie within pictures of 9 pixels and more."""
     return np.tile(np.float32([0, 0, 9, 9]), (count, 1))
+
+
+def write_frames(path, clips, split="train", size=(16, 16), fps=25.0, encoding="jpeg"):
+    """frames.h5; clips: per clip the bytes of every frame; size: width and height."""
+    with store.create(path, "frames", split=split) as file:
+        for clip, images in clips.items():
+            group, count = file.create_group(clip), len(images)
+            mark = append_bytes(group, images)
+            group["offsets"] = np.cumsum([0, *map(len, images)])
+            group["time"] = np.arange(count) / fps
+            about = {"frames": count, "width": size[0], "height": size[1], "fps": fps}
+            group.attrs.update(about, encoding=encoding, source=f"clips/{clip}")
+            hdf5.complete(group, FRAMES, mark)
+    return path
+
+
+def write_detections(path, clips, split="train", classes=("a",)):
+    """detections.h5; clips: frames of every clip, each with one object."""
+    names = {"split": split, "classes": json.dumps(list(classes)), "detector": "made"}
+    with store.create(path, "detections", **names) as file:
+        for clip, count in clips.items():
+            columns = {
+                "frame": np.arange(count, dtype=np.int32),
+                "box": boxes(count),
+                "confidence": np.full(count, 0.75, np.float32),
+                "class_id": np.zeros(count, np.int32),
+                "class_probs": np.full((count, len(classes)), 0.25, np.float32),
+            }
+            size = {"frames": count, "width": 16, "height": 16}
+            fill(file.create_group(clip), DETECTIONS, columns, **size)
+    return path
 
 
 def write_images(path, classes, dataset="made", settings=None, persons=None):

@@ -56,6 +56,7 @@ def write_stage_files(root, split, clips, objects, rng):
     columns = {
         "bytes": np.frombuffer(b"".join(encoded), np.uint8),
         "offsets": np.cumsum([0, *map(len, encoded)]),
+        "time": np.arange(FRAMES) / 25,
     }
     with store.create(paths["frames"], "frames", split=split) as file:
         for clip in clips:

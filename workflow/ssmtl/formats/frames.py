@@ -23,8 +23,8 @@ def relations(group: h5py.Group) -> None:
 
 FRAMES = Layout(
     "frames",
-    # The time of a frame is in seconds, of a source that has one.
-    {**PICTURES, "time": Column("f8", ("frames",), ascending=True, optional=True)},
+    # The time of a frame is in seconds from the first one.
+    {**PICTURES, "time": Column("f8", ("frames",), ascending=True)},
     {
         **hdf5.SIZE,
         "fps": Attribute("float", 1e-6, 1e6),
