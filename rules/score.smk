@@ -77,10 +77,11 @@ rule score_frames:
         gpu=1,
     params:
         options=options("score"),
-        cubes=lambda w: json.dumps(settings("cubes", w), sort_keys=True),
-        teachers=lambda w: json.dumps(settings("teachers", w), sort_keys=True),
+        cubes=lambda w: settings_tree.flags(settings("cubes", w), "cubes_"),
+        teachers=lambda w: settings_tree.flags(settings("teachers", w), "teachers_"),
         code=code("score_frames"),
     shell:
-        "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
-        " --frames {input.frames} --detections {input.detections} --cubes-settings {params.cubes:q}"
-        " --teachers-settings {params.teachers:q} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl score-frames {output} --model {input.model}"
+        " --calibration {input.calibration} --frames {input.frames}"
+        " --detections {input.detections} {params.options} {params.cubes} {params.teachers}"
+        " 2>&1 | tee {log}"

@@ -69,8 +69,8 @@ def straight(size: int):
 
         def work() -> int:
             files = inputs(folder, "frames", "detections")
-            given = ("--cubes-settings", json.dumps({"size": size}))
-            synthetic.run("score", output, "--model", weights, *files, *given)
+            given = ("--cubes-size", size)
+            synthetic.run("score-frames", output, "--model", weights, *files, *given)
             return objects_in(output)
 
         return best(work)

@@ -185,12 +185,22 @@ def train(files, output, double=True, spoil=lambda: None, **options) -> None:
         "validations": 4,
         "checkpoint_steps": 5,
         "precision": "float32",
-        "flip": "true",
         "seed": SEED,
     } | options
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     words = [word.replace("_", "-") if word.startswith("--") else word for word in words]
-    cli.main(["train", str(output), "--cubes", str(files[0]), "--teachers", str(files[1]), *words])
+    cli.main(
+        [
+            "train",
+            str(output),
+            "--cubes",
+            str(files[0]),
+            "--teachers",
+            str(files[1]),
+            "--flip",
+            *words,
+        ]
+    )
 
 
 SEED = next(seed for seed in range(9) if np.random.default_rng([seed, 15]).choice([0, 1], 1) == [0])

@@ -1,6 +1,5 @@
 """Scores straight from the frames: those that come through cubes.h5 and teachers.h5."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from ssmtl.stages import cubes
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
 
-CUBES = json.dumps(dict(zip(("size",), Pipeline.cubes[1:], strict=True)))
+CUBES = ("--cubes-size", Pipeline.cubes[1])
 
 
-def score_directly(ours: Pipeline, output: Path, shard: int, cubes: str, teachers: str, *options):
+def score_directly(ours: Pipeline, output: Path, shard: int, *options):
     files = [(f"--{s}", ours.path(s, "test", shard)) for s in ("frames", "detections")]
     where = ("--model", ours.weights, "--calibration", ours.model / "calibration.h5")
-    stages = ("--cubes-settings", cubes, "--teachers-settings", teachers)
-    run("score", output, *where, *sum(files, ()), *stages, *options)
+    run("score-frames", output, *where, *sum(files, ()), *options)
 
 
 def assert_equal(first: Path, second: Path) -> int:
@@ -42,7 +40,7 @@ def test_scores_are_those_of_stored_cubes(done, tmp_path, batch):
     objects = 0
     for shard, stored in enumerate(done.scores()):
         output = tmp_path / f"{shard}.h5"
-        score_directly(done, output, shard, CUBES, "{}", "--batch", batch)
+        score_directly(done, output, shard, *CUBES, "--batch", batch)
         objects += assert_equal(stored, output)
     assert objects > 20
 
@@ -60,6 +58,7 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
         "batch": 5,
     }
     options = sum(((f"--{k.replace('_', '-')}", v) for k, v in given.items()), ())
+    teachers = (str(word).replace("--", "--teachers-") for word in options)
     for split in ("train", "test"):
         # The boxes alone, without their class vectors.
         table = (copy.root / f"{split}.csv").read_text().splitlines()
@@ -73,18 +72,18 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
     copy.make_calibration()
     copy.make_scores(0)
     output = tmp_path / "direct.h5"
-    score_directly(copy, output, 0, CUBES, json.dumps(given), "--batch", 7)
+    score_directly(copy, output, 0, *CUBES, *teachers, "--batch", 7)
     assert assert_equal(copy.scores()[0], output)
 
 
 def test_other_settings_than_the_models_are_refused(done, tmp_path, refused):
     output = tmp_path / "scores.h5"
     line = refused(
-        score_directly, done, output, 0, '{"size": 24}', "{}", absent=[output], within=tmp_path
+        score_directly, done, output, 0, "--cubes-size", 24, absent=[output], within=tmp_path
     )
     assert "cubes.size 16" in line and "24" in line
-    line = refused(score_directly, done, output, 0, '{"sise": 16}', "{}", absent=[output])
-    assert "unknown key 'sise'" in line and "did you mean 'size'" in line
+    line = refused(score_directly, done, output, 0, "--cubes-sise", 16, absent=[output])
+    assert "--cubes-sise" in line and "Did you mean --cubes-size" in line
 
 
 @pytest.mark.parametrize("block", [1, 4, 1000])

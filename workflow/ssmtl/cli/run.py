@@ -4,22 +4,34 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from cyclopts import Parameter
 
+from ssmtl.cli.program import RUNNING, command
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import pipeline_folder
 
 CONFIG = "config.yaml"
 
 
-def run(words: list[str]) -> int:
-    """Runs Snakemake on targets, with the options that follow them; returns its status.
+@command(RUNNING, quiet=True)
+def run(
+    *words: Annotated[
+        str, Parameter(allow_leading_hyphen=True, show_default=False, metavar="TARGET")
+    ],
+) -> None:
+    """Run the pipeline in this folder: data sets or files to make, then Snakemake's options.
 
-    A target is a file such as results/demo/metrics.json, or the name of a data set, which means
-    its page. The configuration is ./config.yaml, or the package's own where there is none.
+    The configuration is ./config.yaml, or the package's own where there is none.
+
+    Args:
+        words: Names of data sets, which mean their pages, or files such as
+            results/demo/metrics.json, and options such as `--cores 4 -n`.
     """
-    targets, options = parted(words)
+    import yaml
+
+    targets, options = parted(list(words))
     own = Path(CONFIG)
     config = own if own.exists() else pipeline_folder() / CONFIG
     known = yaml.safe_load(config.read_text()) or {}
@@ -34,9 +46,9 @@ def run(words: list[str]) -> int:
     command += [] if {"--cores", "-c", "--jobs", "-j"} & set(options) else ["--cores", "all"]
     pages = [page(target, known) for target in targets]
     done = subprocess.run([*command, *options, "--", *pages]).returncode
-    if not done:
-        print("\n".join(path for path in pages if Path(path).exists()))
-    return done
+    if done:
+        sys.exit(done)
+    print("\n".join(path for path in pages if Path(path).exists()))
 
 
 def parted(words: list[str]) -> tuple[list[str], list[str]]:

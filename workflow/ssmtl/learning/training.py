@@ -283,7 +283,7 @@ def train_model(
     *,
     cubes: list[Path],
     teachers: list[Path],
-    state: Path,
+    state: Path | None = None,
     seed: int,
     settings: dict,
     code: str,
@@ -294,9 +294,10 @@ def train_model(
 
     cubes: of video, with teachers beside them, or pictures, without; groups: the classes of
     pictures to learn, all where not given; name: of the model, which its scores will carry.
-    `state` is a folder for the resumable state, removed when the run is complete. The first of
-    several processes writes.
+    `state` is a folder for the resumable state, `.state` in the output where not given, removed
+    when the run is complete. The first of several processes writes.
     """
+    state = state or output / ".state"
     seed_everything(seed)
     with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
         device = chosen_device()

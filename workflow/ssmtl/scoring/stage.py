@@ -17,6 +17,7 @@ import numpy as np
 
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
+from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats import hdf5
 from ssmtl.formats.detections import read_detections
@@ -64,6 +65,7 @@ def score_objects(
 
     Or, without teachers, of every picture; rows as in its `images.h5`.
     """
+    check_fusion(calibration, settings)
     device = chosen_device()
     with ExitStack() as stack:
         crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
@@ -105,6 +107,7 @@ def score_frames(
 
     cubes, teachers: the settings of the stages that are left out.
     """
+    check_fusion(calibration, settings)
     device = chosen_device()
     with (
         read_frames(frames) as source,
@@ -136,6 +139,14 @@ def scored_by(card: dict) -> dict:
         "seed": card["seed"],
         "normal": json.dumps(card.get("groups", [])),
     }
+
+
+def check_fusion(calibration: Path | None, settings: dict) -> None:
+    """InputError for a fusion that a calibration is needed for, and none."""
+    if settings["fusion"] != "mean" and calibration is None:
+        raise InputError(
+            f"score: --fusion {settings['fusion']} needs --calibration, made by `ssmtl calibrate`"
+        )
 
 
 def write_scores(

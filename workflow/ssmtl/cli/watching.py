@@ -1,0 +1,55 @@
+"""Commands for cameras and files: learn what is normal, watch for what is not."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ssmtl.cli.program import WATCHING, command
+from ssmtl.cli.values import FLAG
+from ssmtl.stages.settings import Detect
+from ssmtl.watching.settings import Watch
+
+
+@command(WATCHING, "ssmtl.watching.learn:learn")
+def learn(
+    folder: Path,
+    /,
+    *,
+    output: Path,
+    changes: Annotated[Path | None, Parameter("--config")] = None,
+    ignore: str = "",
+    fps: float = 25.0,
+    cores: str = "all",
+    detect: Detect,
+) -> None:
+    """Learn from a folder of normal video, and write a watcher.
+
+    Args:
+        folder: Videos, or folders of images.
+        output: Folder to write, which `watch` takes as its model.
+        changes: YAML file with sections of the config to change.
+        ignore: Polygons to ignore, 10,20 90,20 90,60; ..., or a JSON file.
+        fps: Frames per second of folders of images.
+        cores: CPU cores to use.
+    """
+
+
+@command(WATCHING, "ssmtl.watching.watch:watch")
+def watch(
+    source: str,
+    /,
+    *,
+    model: Path,
+    output: Path = Path("events"),
+    scores: Annotated[bool, FLAG] = False,
+    settings: Watch,
+) -> None:
+    """Watch a video file, a folder, a stream's URL or a camera device, and write its events.
+
+    Args:
+        source: What to watch.
+        model: Folder that `learn` wrote.
+        output: Folder for the events, new or empty.
+        scores: Write every object's and frame's score too.
+    """
