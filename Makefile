@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm test-wheel bench growth lint format lock wheel clean
+.PHONY: demo ped2 test test-slurm test-wheel bench growth lint format lock wheel docs tutorial clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -77,6 +77,23 @@ $(BIN)/.installed: $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	touch $@
+
+# The site, strictly, in an environment of its own; then that it needs no network.
+DOCS := .venv-docs/bin
+
+docs: $(DOCS)/.installed
+	$(DOCS)/mkdocs build --strict --quiet
+	$(DOCS)/python tests/docs/offline.py site
+
+$(DOCS)/.installed: envs/docs.lock
+	test -x $(DOCS)/python || $(PYTHON) -m venv .venv-docs
+	$(DOCS)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/docs.lock
+	touch $@
+
+# The pictures of docs/tutorial.md, from the demo with its released model.
+tutorial: $(BIN)/.installed
+	$(BIN)/snakemake --cores $(CORES) --quiet rules -- results/demo_released/report.html
+	$(BIN)/python docs/tutorial/draw.py results/demo_released docs/tutorial
 
 clean:
 	rm -rf results .snakemake
