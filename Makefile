@@ -60,6 +60,8 @@ lock: $(BIN)/.installed
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
 	  --no-header --no-annotate --extra slurm --constraint $(LOCK) \
 	  pyproject.toml envs/requirements.in --output-file envs/conda.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --generate-hashes $(LOCK_OPTIONS) envs/docs.in --output-file envs/docs.lock
 
 # The wheel in a new environment, far from the checkout: see tests/wheel.
 wheel: $(BIN)/.installed
@@ -82,12 +84,13 @@ $(BIN)/.installed: $(LOCK) pyproject.toml
 DOCS := .venv-docs/bin
 
 docs: $(DOCS)/.installed
-	$(DOCS)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --strict --quiet
 	$(DOCS)/python tests/docs/offline.py site
 
 $(DOCS)/.installed: envs/docs.lock
 	test -x $(DOCS)/python || $(PYTHON) -m venv .venv-docs
-	$(DOCS)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/docs.lock
+	$(DOCS)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r envs/docs.lock
 	touch $@
 
 # The pictures of docs/tutorial.md, from the demo with its released model.

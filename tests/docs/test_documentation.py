@@ -189,9 +189,17 @@ QUESTIONS = (
 
 
 def defined(path: Path) -> set[str]:
-    """The functions and classes that a module defines."""
+    """The functions, classes and constants that a module defines."""
     kinds = (ast.FunctionDef, ast.ClassDef)
-    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)}
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {
+        target.id
+        for n in nodes
+        if isinstance(n, ast.Assign | ast.AnnAssign)
+        for target in (n.targets if isinstance(n, ast.Assign) else [n.target])
+        if isinstance(target, ast.Name)
+    }
+    return names | {node.name for node in nodes if isinstance(node, kinds)}
 
 
 def answers() -> dict[str, str]:
