@@ -143,6 +143,18 @@ def clips_in(folder: Path, split: str, pattern: str = ".*") -> list[Clip]:
     return [clip for clip in clips if re.fullmatch(pattern, clip.name)]
 
 
+def left_out(folder: Path) -> str:
+    """The files of a folder of clips that are none by their names, a few of them named; "" for
+    none. What is hidden is left out on purpose."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = [e.name for e in entries if e.name[0] != "." and not is_source(e)]
+    return ascii_list(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def ascii_list(names: list[str]) -> str:
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names)
+
+
 def is_source(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()
 

@@ -10,6 +10,8 @@ import numpy as np
 from ssmtl.core import store
 
 CRF = 25  # x264's constant rate factor; lower is better and larger
+TICK = Fraction(1, 90000)  # of the time stamps where pictures have times of their own
+FASTEST = 120  # frames per second; what is stated beyond is an error, and no player shows more
 
 
 class VideoWriter:
@@ -19,27 +21,46 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, fps: float):
-        self.path, self.rate = path, Fraction(fps).limit_denominator(1001)
-        self.stack, self.stream = ExitStack(), None
+        """fps: of pictures that are written without a time of their own."""
+        self.path = path
+        self.rate = Fraction(min(max(fps, 0.1), FASTEST)).limit_denominator(1001)
+        self.stack, self.stream, self.stamp = ExitStack(), None, -1
 
     def __enter__(self) -> "VideoWriter":
         temporary = self.stack.enter_context(store.replacing(self.path))
-        container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        options = {"movflags": "+faststart"}
+        # A prefix, since a folder's name may look like a URL.
+        container = av.open(f"file:{temporary}", "w", format="mp4", options=options)
         self.container = self.stack.enter_context(container)
         return self
 
-    def write(self, picture: np.ndarray) -> None:
-        """Adds a frame, uint8 (H, W, 3) RGB, all of one size."""
+    def write(self, picture: np.ndarray, time: float | None = None) -> None:
+        """Adds a frame, uint8 (H, W, 3) RGB, all of one size.
+
+        time: seconds from the first one, rising; given with all frames or with none.
+        """
         height, width = (side // 2 * 2 for side in picture.shape[:2])
         if self.stream is None:
-            self.stream = self.container.add_stream("libx264", rate=self.rate)
-            self.stream.width, self.stream.height = width, height
-            self.stream.pix_fmt = "yuv420p"
-            self.stream.options = {"crf": str(CRF), "preset": "fast"}
-        picture = np.ascontiguousarray(picture[:height, :width])
-        self.container.mux(self.stream.encode(av.VideoFrame.from_ndarray(picture)))
+            self.begin(width, height, timed=time is not None)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]))
+        if time is not None:
+            self.stamp = max(self.stamp + 1, round(time / TICK))
+            frame.pts, frame.time_base = self.stamp, TICK
+        self.container.mux(self.stream.encode(frame))
+
+    def begin(self, width: int, height: int, timed: bool) -> None:
+        self.stream = self.container.add_stream("libx264", rate=self.rate)
+        self.stream.width, self.stream.height = width, height
+        self.stream.pix_fmt = "yuv420p"
+        self.stream.options = {"crf": str(CRF), "preset": "fast"}
+        if timed:
+            self.stream.time_base = self.stream.codec_context.time_base = TICK
 
     def __exit__(self, *error) -> None:
         if self.stream is not None and error[0] is None:
-            self.container.mux(self.stream.encode(None))
+            try:
+                self.container.mux(self.stream.encode(None))
+            except BaseException as failure:
+                self.stack.__exit__(type(failure), failure, failure.__traceback__)
+                raise
         self.stack.__exit__(*error)

@@ -1,17 +1,27 @@
-"""Events of a watched stream: runs of frames above the threshold, as lines, rows and clips."""
+"""Events of a watched stream: runs of frames above the threshold, as lines, rows and clips.
+
+What an event says comes first: a full disk or an encoder that fails costs clips, never lines.
+"""
 
 import csv
+import io
 import json
 import logging
+import os
+import re
+import time as clocks
 from collections import deque
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import av
 import numpy as np
 
+from ssmtl.core.errors import InputError
+from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.media import codec
 from ssmtl.media.drawing import draw_boxes
 from ssmtl.media.writer import VideoWriter
@@ -21,6 +31,10 @@ log = logging.getLogger(__name__)
 
 LINES, TABLE, CLIPS = "events.jsonl", "events.csv", "clips"
 QUALITY = 90  # of the JPEG pictures that wait for an event
+KEPT = 128 << 20  # bytes of them at most, whatever the rate
+AGAIN = 10.0  # seconds after which lines that could not be written are tried again
+ROUNDING = 1e-4  # seconds, of time stamps
+TEXTS = ("source", "task", "clip")
 
 
 class Peak(NamedTuple):
@@ -37,7 +51,7 @@ class Seen(NamedTuple):
     """A frame as it is kept for a while: drawn and encoded."""
 
     jpeg: bytes
-    peak: Peak | None
+    time: float
 
 
 @dataclass
@@ -52,27 +66,99 @@ class Event:
     clocks: list[float | None]  # seconds since the epoch, of the same
     score: float
     peak: Peak | None
-    path: Path
     later: Peak | None = None  # of the frames below the threshold that may still end it
-    stack: ExitStack = field(default_factory=ExitStack)
-    written: int = 0  # frames of the clip
+
+
+class Clip:
+    """The video of an event in the making; where it cannot be made it is given up, and said."""
+
+    def __init__(self, path: Path, fps: float, limit: float):
+        """limit: seconds that it has at most."""
+        self.path, self.limit, self.start = path, limit, None
+        self.writer: VideoWriter | None = VideoWriter(path, fps)
+        self.attempt(self.writer.__enter__)
+
+    def write(self, picture: np.ndarray, time: float) -> None:
+        """Adds a frame, uint8 (H, W, 3) RGB, and its seconds, unless the clip is long enough."""
+        self.start = time if self.start is None else self.start
+        if self.writer and time - self.start < self.limit - ROUNDING:
+            self.attempt(self.writer.write, picture, time - self.start)
+
+    def close(self) -> bool:
+        """Whether there is a clip."""
+        if self.writer:
+            self.attempt(self.writer.__exit__, None, None, None)
+        return self.writer is not None
+
+    def attempt(self, action, *arguments) -> None:
+        try:
+            action(*arguments)
+        except (OSError, ValueError, InputError, av.FFmpegError) as error:
+            writer, self.writer = self.writer, None
+            log.warning("%s: no clip of this event: %s", self.path, error)
+            with suppress(Exception):  # what it had begun is taken away
+                writer.__exit__(type(error), error, None)
+
+
+class Journal:
+    """events.jsonl and events.csv, a line and a row for each event as it ends.
+
+    What cannot be written, on a full disk for instance, waits and is tried again.
+    """
+
+    def __init__(self, folder: Path):
+        """Continues the files that a folder has."""
+        self.folder, self.waiting, self.tried = folder, [], 0.0
+        self.last = last_number(folder)
+        append(folder / LINES, "")
+
+    def add(self, row: dict) -> None:
+        self.waiting.append(row)
+        self.flush()
+
+    def flush(self, patient: bool = False) -> None:
+        """Writes what waits; patient: not again and again where it failed just now."""
+        if not self.waiting or (patient and clocks.monotonic() - self.tried < AGAIN):
+            return
+        self.tried = clocks.monotonic()
+        try:
+            while self.waiting:
+                row = self.waiting[0]
+                append(self.folder / LINES, json.dumps(row) + "\n")
+                self.waiting.pop(0)
+                append(self.folder / TABLE, table_row(row), header=table_header(row))
+        except OSError as error:
+            log.warning(
+                "%s: cannot be written (%s); %d events wait to be written",
+                *(self.folder / LINES, error.strerror or error, len(self.waiting)),
+            )
+
+    def close(self) -> None:
+        """Writes what waits, or says it where that is not possible."""
+        self.flush()
+        for row in self.waiting:
+            log.error("event %d, which could not be written: %s", row["event"], json.dumps(row))
 
 
 class Recorder:
     """Finds the events of a stream, and writes them into a folder as it goes on."""
 
     def __init__(self, folder: Path, threshold: float, settings: dict, lag: int):
-        """settings: the section watch; lag: frames by which a smoothed score may follow what it
-        comes from, so that an event's strongest object may be so long before it."""
+        """folder: one that has events already is continued. settings: the section watch; lag:
+        frames by which a smoothed score may follow what it comes from, so that an event's strongest
+        object may be so long before it."""
         self.folder, self.threshold, self.settings, self.lag = folder, threshold, settings, lag
-        self.count, self.event, self.recent = 0, None, deque()
+        self.journal = Journal(folder)
+        self.count, self.found, self.event = self.journal.last, 0, None
+        self.recent: deque[Seen] = deque()
+        self.peaks: deque[Peak | None] = deque(maxlen=max(lag, 1))
 
     def begin(self, source: str, fps: float) -> None:
         """A new segment: nothing before it belongs to its events."""
         self.source, self.fps = source, fps
-        self.before, self.after = (round(self.settings[k] * fps) for k in ("before", "after"))
-        self.limit = round(self.settings["clip_limit"] * fps)
-        self.recent = deque(maxlen=max(self.before, self.lag, 1))
+        self.recent.clear()
+        self.peaks.clear()
+        self.kept = 0  # bytes
 
     def add(
         self, frame: ScoredFrame, number: int, score: float, time: float, clock: float | None
@@ -85,57 +171,112 @@ class Recorder:
         if self.event is None and score > self.threshold:
             self.open(number, score, time, clock)
         if event := self.event:
-            self.write(picture)
+            self.clip.write(picture, time)
             event.later = highest(event.later, peak)
             if score > self.threshold:
                 event.end, event.score = number, max(event.score, score)
                 event.times[1], event.clocks[1] = time, clock
                 event.peak, event.later = highest(event.peak, event.later), None
-            elif number - event.end >= self.after:
+            elif time - event.times[1] >= self.settings["after"] - ROUNDING:
                 self.finish()
-        self.recent.append(Seen(codec.encode_jpeg(picture, QUALITY), peak))
+        self.keep(picture, time)
+        self.peaks.append(peak)
+        self.journal.flush(patient=True)
+
+    def keep(self, picture: np.ndarray, time: float) -> None:
+        """Keeps a picture for the clip of an event that may begin within `before` seconds."""
+        before = self.settings["before"]
+        if before > 0:
+            self.recent.append(Seen(codec.encode_jpeg(picture, QUALITY), time))
+            self.kept += len(self.recent[-1].jpeg)
+        while self.recent and (time - self.recent[0].time >= before or self.kept > KEPT):
+            self.kept -= len(self.recent.popleft().jpeg)
 
     def open(self, number: int, score: float, time: float, clock: float | None) -> None:
         """Begins an event and its clip with the seconds before it."""
-        self.count += 1
-        path = self.folder / CLIPS / f"event_{self.count:04d}.mp4"
+        self.count, self.found = self.count + 1, self.found + 1
         peak = None
-        for seen in list(self.recent)[-self.lag :] if self.lag else []:
-            peak = highest(peak, seen.peak)
+        for seen in self.peaks if self.lag else ():
+            peak = highest(peak, seen)
         self.event = Event(
-            self.count, self.source, number, number, [time] * 2, [clock] * 2, score, peak, path
+            self.count, self.source, number, number, [time] * 2, [clock] * 2, score, peak
         )
         log.info("event %d begins: %s", self.count, describe(self.source, time, clock, score, peak))
-        self.clip = self.event.stack.enter_context(VideoWriter(path, self.fps))
-        for seen in list(self.recent)[-self.before :] if self.before else []:
-            self.write(codec.decode_image(seen.jpeg, "a kept picture"))
-
-    def write(self, picture: np.ndarray) -> None:
-        """Adds to the clip, up to its limit."""
-        if self.event.written < self.limit:
-            self.clip.write(picture)
-            self.event.written += 1
+        path = self.folder / CLIPS / f"event_{self.count:04d}.mp4"
+        self.clip = Clip(path, self.fps, self.settings["clip_limit"])
+        for seen in self.recent:
+            if time - seen.time <= self.settings["before"] + ROUNDING:
+                self.clip.write(codec.decode_image(seen.jpeg, "a kept picture"), seen.time)
 
     def finish(self) -> None:
         """Ends the event that goes on, if there is one, and writes its line and row."""
         event, self.event = self.event, None
         if event is None:
             return
-        event.stack.close()
-        row = record(event, self.folder)
-        with open(self.folder / LINES, "a") as file:
-            file.write(json.dumps(row) + "\n")
-        flat = {k: v for k, v in row.items() if k not in ("box", "tasks")}
-        flat |= dict(zip(("x1", "y1", "x2", "y2"), row["box"] or [""] * 4, strict=True))
-        new = not (self.folder / TABLE).exists()
-        with open(self.folder / TABLE, "a", newline="") as file:
-            table = csv.DictWriter(file, flat)
-            if new:
-                table.writeheader()
-            table.writerow(flat)
+        clip = str(self.clip.path.relative_to(self.folder)) if self.clip.close() else None
+        row = record(event, clip)
+        self.journal.add(row)
         log.info(
-            "event %d ends after %.1f s: %s", event.number, row["end"] - row["start"], row["clip"]
+            "event %d ends after %.1f s: %s",
+            *(event.number, row["end"] - row["start"], clip or "no clip"),
         )
+
+    def close(self) -> None:
+        """Ends the event that goes on, and what waits to be written."""
+        self.finish()
+        self.journal.close()
+
+
+def last_number(folder: Path) -> int:
+    """The highest number of an event in a folder, by its lines and clips; 0 where it has none."""
+    numbers = [0]
+    if (folder / LINES).exists():
+        for line in (folder / LINES).read_text(errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # the last one may be cut short
+                numbers.append(int(json.loads(line)["event"]))
+    for path in (folder / CLIPS).glob("event_*.mp4"):
+        numbers += [int(digits) for digits in re.findall(r"^event_(\d+)$", path.stem)]
+    return max(numbers)
+
+
+def append(path: Path, text: str, header: str = "") -> None:
+    """Adds text to a file, all of it or nothing; the header where it is new."""
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        if size and not ends_line(path):  # a killed watcher's last line
+            text = "\n" + text
+        data = ((header if not size else "") + text).encode()
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except OSError:
+            os.truncate(path, size)
+            raise
+
+
+def ends_line(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def flat(row: dict) -> dict:
+    """A record as a row of a table."""
+    values = {k: v for k, v in row.items() if k not in ("box", "tasks")}
+    values |= dict(zip(("x1", "y1", "x2", "y2"), row["box"] or [""] * 4, strict=True))
+    return {k: safe_cell(v) if k in TEXTS and v else v for k, v in values.items()}
+
+
+def table_row(row: dict) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(flat(row).values())
+    return text.getvalue()
+
+
+def table_header(row: dict) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(flat(row))
+    return text.getvalue()
 
 
 def peak_of(frame: ScoredFrame, number: int) -> Peak | None:
@@ -153,8 +294,11 @@ def highest(one: Peak | None, other: Peak | None) -> Peak | None:
     return max((peak for peak in (one, other) if peak), key=lambda peak: peak.score, default=None)
 
 
-def record(event: Event, folder: Path) -> dict:
-    """An event as it is written: frames and seconds in the source, times of day of live sources."""
+def record(event: Event, clip: str | None) -> dict:
+    """An event as it is written: frames and seconds in the source, times of day of live sources.
+
+    clip: its path from the folder, None where it has none.
+    """
     peak = event.peak
     return {
         "event": event.number,
@@ -171,7 +315,7 @@ def record(event: Event, folder: Path) -> dict:
         "task": peak.task if peak else None,
         "tasks": peak.tasks if peak else None,
         "box": peak.box if peak else None,
-        "clip": str(event.path.relative_to(folder)),
+        "clip": clip,
     }
 
 

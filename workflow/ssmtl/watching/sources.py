@@ -1,39 +1,41 @@
 """Where watched pictures come from: files, folders, and streams that may stall or drop.
 
-A source is cut into segments, unbroken stretches of video: one per clip, and of a live source one
-per stretch without a gap, since a cube across a gap would show motion that never was.
+A source is cut into segments, unbroken stretches of video: what `media.video` calls missing ends
+one, since a cube across a gap would show motion that never was.
 """
 
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import av
 import numpy as np
 
 from ssmtl.core.errors import InputError
-from ssmtl.datasets.clips import clips_in
-from ssmtl.media import codec
+from ssmtl.core.threads import Prefetcher
+from ssmtl.datasets.clips import clips_in, left_out
 from ssmtl.media import video as media
-from ssmtl.media.images import image_files
-from ssmtl.watching.ahead import Ahead
+from ssmtl.media.images import ImageClip
+from ssmtl.media.video import Missing
+from ssmtl.watching.address import Address, address
 
 log = logging.getLogger(__name__)
 
-WAITING_BYTES = 256 << 20  # of a live source's pictures that wait to be scored
-WAITING_MOST = 4096
+WAITING = 4096  # pictures of a live source that wait to be scored, if there is room for so many
+PLAYLIST = 300.0  # seconds that a live playlist holds at most
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to connect again
+# Formats without time stamps: FFmpeg makes them up, from a rate that it makes up as well.
+UNTIMED = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo", "image2pipe", "jpeg_pipe"}
 
 
 class Frame(NamedTuple):
     """picture uint8 (H, W, 3) RGB; time: seconds from the start of the clip, or of watching a live
-    source; clock: seconds since the epoch when it arrived, None where it is a recording."""
+    source; clock: seconds since the epoch, None where it is a recording."""
 
     picture: np.ndarray
     time: float
@@ -45,8 +47,8 @@ GAP = object()  # pictures are missing here
 
 @dataclass
 class Segment:
-    """An unbroken stretch of video. first: the number of its first frame in the source; total:
-    frames in it where that is known."""
+    """An unbroken stretch of video. fps: frames per second as stated; first: the number of its
+    first frame in the source; total: frames of the whole source where that is known."""
 
     name: str
     fps: float
@@ -61,67 +63,120 @@ def segments(source: str, settings: dict, stopped: threading.Event) -> Iterator[
     settings: the section watch; stopped: an event that ends the source, as its end would. Raises
     InputError for a source that cannot be opened.
     """
-    path = Path(source)
-    if "://" in source or path.is_char_device():
-        return live(source, settings, stopped)
-    if not path.exists():
-        raise InputError(f"{source}: no such file, folder or device; check the path or URL")
-    clips = [Path(clip.source) for clip in clips_in(path, "test")] if path.is_dir() else [path]
-    return recordings(clips or [path], settings["fps"], stopped)
+    place = address(source)
+    if isinstance(place, Address):
+        return live(place, settings, stopped)
+    clips = [Path(clip.source) for clip in clips_in(place, "test")] if place.is_dir() else []
+    if not clips:
+        return recording(place, settings["fps"], stopped)
+    if names := left_out(place):
+        log.warning("%s: left out, no video by their names: %s", place, names)
+    return recordings(place, clips, settings["fps"], stopped)
 
 
-def recordings(paths: list[Path], fps: float, stopped: threading.Event) -> Iterator[Segment]:
+def recordings(
+    folder: Path, paths: list[Path], fps: float, stopped: threading.Event
+) -> Iterator[Segment]:
+    """The segments of a folder's clips; one that cannot be read is said, and passed over."""
+    unreadable = 0
     for path in paths:
-        if not stopped.is_set():
-            yield recorded(path, fps, stopped)
+        if stopped.is_set():
+            return
+        try:
+            yield from recording(path, fps, stopped)
+        except InputError as error:
+            log.warning("%s; it is passed over", error)
+            unreadable += 1
+    if unreadable == len(paths):
+        raise InputError(f"{folder}: none of its {unreadable} clips can be watched, see above")
 
 
-def recorded(path: Path, fps: float, stopped: threading.Event) -> Segment:
-    """A video file, or a folder of images at `fps` frames per second."""
+def recording(path: Path, fps: float, stopped: threading.Event) -> Iterator[Segment]:
+    """The segments of a video file, or of a folder of images at `fps` frames per second."""
     if path.is_dir():
-        files = image_files(path)
-        pictures, total = (codec.decode_image(f.read_bytes(), str(f)) for f in files), len(files)
+        clip = ImageClip(path)
+        total, items = len(clip), images(clip, fps)
     else:
         total, fps, _, _ = media.probe_video(path)
-        pictures = media.video_frames(path)
+        items = media.video_frames(path)
+    name = path.name if path.is_dir() else path.stem
+    count = 0
 
-    def frames() -> Iterator[Frame]:
-        number = -1
-        for number, picture in enumerate(pictures):
-            yield Frame(picture, number / fps)
+    def frames() -> Iterator[Frame | object]:
+        nonlocal count
+        for item in unbroken(readable(items, name), name):
+            yield item if item is GAP else Frame(*item)
+            count += item is not GAP
             if stopped.is_set():
                 return
-        if number + 1 < total:
-            log.warning("%s: %d of %d frames decoded; the rest is damaged", path, number + 1, total)
+        if count < total:
+            log.warning("%s: %d of %d frames could be shown", path, count, total)
 
-    name = path.name if path.is_dir() else path.stem
-    return Segment(name, fps, frames(), total=total)
+    yield from cut(frames(), name, fps, total)
 
 
-def live(url: str, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
+def images(clip: ImageClip, fps: float) -> Iterator[media.Frame | Missing]:
+    """The frames of a folder of images."""
+    for index in range(len(clip)):
+        try:
+            yield media.Frame(clip.load(index)[1], index / fps)
+        except InputError as error:
+            yield Missing(1, str(error))
+
+
+def readable(items: Iterable[media.Frame | Missing], name: str) -> Iterator[media.Frame | Missing]:
+    """The items up to where something in them cannot be read at all, which is said."""
+    try:
+        yield from items
+    except InputError as error:
+        log.warning("%s: it ends here: %s", name, error)
+
+
+def unbroken(items: Iterable[media.Frame | Missing], name: str) -> Iterator[media.Frame | object]:
+    """The frames, with GAP, and a line, where one is missing or the pictures change their size."""
+    shape = None
+    for item in items:
+        if isinstance(item, Missing):
+            count = f", {item.frames} frames missing" if item.frames else ""
+            log.warning("%s: %s%s; scoring starts anew behind it", name, item.why, count)
+            yield GAP
+            continue
+        if shape not in (None, item.picture.shape):
+            height, width = item.picture.shape[:2]
+            log.warning("%s: the pictures have another size now, %dx%d", name, width, height)
+            yield GAP
+        shape = item.picture.shape
+        yield item
+
+
+def cut(
+    items: Iterator[Frame | object], name: str, fps: float, total: int | None = None
+) -> Iterator[Segment]:
+    """The segments between gaps; each must be used up before the next is asked for."""
+    number = 0
+    for item in items:
+        if item is not GAP:
+            frames = Counted(iter(itertools.chain([item], items).__next__, GAP))
+            yield Segment(name, fps, frames, first=number, total=total and total - number)
+            number += frames.count
+
+
+def live(place: Address, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
     """The stretches without a gap of a live source, connected again wherever it breaks off.
 
     A thread receives, so that a camera never waits for the scores. Where these are slower, whole
     stretches are dropped, and a line says so; a recording behind a URL waits.
     """
 
-    def room(item: Frame | object) -> int:
-        size = item.picture.nbytes if isinstance(item, Frame) else 1
-        return min(WAITING_MOST, max(64, WAITING_BYTES // size))
-
     def dropped(count: int) -> object:
         log.warning("%s: scoring is slower than this; %d pictures dropped", stream.name, count)
         return GAP
 
-    stream = Stream(url, settings["timeout"], settings["give_up"])
+    stream = Stream(place, settings["timeout"], settings["give_up"])
     overflow = None if stream.recording else dropped
-    with Ahead(stream.received(stopped), room, overflow, stopped) as items:
-        number = 0
-        for item in items:
-            if item is not GAP:
-                frames = Counted(iter(itertools.chain([item], items).__next__, GAP))
-                yield Segment(stream.name, stream.fps, frames, first=number)
-                number += frames.count
+    received = stream.received(stopped)
+    with Prefetcher(received, WAITING, overflow=overflow, stopped=stopped) as items:
+        yield from cut(items, stream.name, stream.fps)
 
 
 class Counted(Iterator):
@@ -139,34 +194,40 @@ class Counted(Iterator):
 class Stream:
     """A URL or a camera device, opened again when it stalls or drops."""
 
-    def __init__(self, url: str, timeout: float, give_up: float):
+    def __init__(self, place: Address, timeout: float, give_up: float):
         """timeout: seconds without a picture that are a stall; give_up: seconds of vain attempts
         to connect after which the stream has ended, 0 for never. Raises InputError where the first
         connection fails."""
-        self.url, self.timeout, self.give_up = url, timeout, give_up
-        self.name = without_password(url)
+        self.place, self.timeout, self.give_up = place, timeout, give_up
+        self.name = place.name
         self.start = self.last = time.monotonic()
+        self.stamp: float | None = None  # of the last packet of a live playlist
+        self.until = 0.0  # seconds from the start of watching to the last picture
         try:
             self.container = self.open()
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
+            # Not as the cause: its text has the address in it.
             raise InputError(
                 f"{self.name}: cannot be opened: {self.problem(error)}; check the URL"
-            ) from error
-        if not self.container.streams.video:
-            raise InputError(f"{self.name}: no video in this stream; check the URL")
-        self.fps = rate(self.container)
-        self.recording = self.container.size > 0  # a camera's stream has no length
+            ) from None
+        self.fps = media.stated_rate(media.video_stream(self.container, self.name))
+        self.recording = is_recording(self.container)
+        self.container_format = self.container.format.name
 
     def open(self) -> av.container.InputContainer:
-        options = {"rtsp_transport": "tcp"} if self.url.startswith("rtsp") else {}
-        kind = None if "://" in self.url else "v4l2"
-        return av.open(self.url, format=kind, options=options, timeout=self.timeout)
+        options = {"protocol_whitelist": self.place.protocols}
+        if self.place.url.startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"
+        return av.open(
+            self.place.url, format=self.place.format, options=options, timeout=self.timeout
+        )
 
     def problem(self, error: Exception) -> str:
-        """What an error of a connection means."""
+        """What an error of a connection means; never its own text, which has the address."""
         if isinstance(error, av.ExitError):
             return f"no picture for {self.timeout:g} s"
-        return f"no connection ({getattr(error, 'strerror', None) or error})"
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return f"no connection ({reason})"
 
     def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
         """Pictures as they arrive, with GAP between connections."""
@@ -178,15 +239,18 @@ class Stream:
                     if not first:
                         seconds = self.silence()
                         log.warning("%s: connected again after %.1f s", self.name, seconds)
-                    first = None
+                    first = self.container = None
                     for frame in self.pictures(container, stopped):
                         yield frame
                         pause = FIRST_PAUSE
                     if stopped.is_set() or self.recording:
                         return
-            except (av.FFmpegError, OSError) as error:
-                problem = self.problem(error)
+            except (av.FFmpegError, OSError, InputError, ValueError) as error:
+                problem = str(error) if isinstance(error, InputError) else self.problem(error)
             yield GAP
+            if self.recording:
+                log.warning("%s: %s; a recording is not begun anew", self.name, problem)
+                return
             if self.give_up and self.silence() > self.give_up:
                 seconds = self.silence()
                 log.warning("%s: %s; giving up after %.1f s", self.name, problem, seconds)
@@ -201,52 +265,71 @@ class Stream:
 
     def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
         """The pictures of one connection; raises av.FFmpegError where it breaks off or stalls."""
-        if not container.streams.video:
-            raise OSError("no video in the stream")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        self.last, shape = time.monotonic(), None
-        for decoded_frames in self.packets(container, stream):
-            if decoded_frames is None and shape:
-                log.warning("%s: damaged data", self.name)
+        self.last = time.monotonic()
+        stream = media.video_stream(container, self.name)
+        packets = self.packets(container, stream, stopped)
+        clock = Clock(self.start, self.until, container.format.name not in UNTIMED)
+        for item in unbroken(media.decoded(packets, stream, self.name), self.name):
+            if item is GAP:
                 yield GAP
-            for decoded in decoded_frames or ():
-                picture = decoded.to_ndarray(format="rgb24")
-                if shape not in (None, picture.shape):
-                    log.warning("%s: the pictures have another size now", self.name)
-                    yield GAP
-                shape, self.last = picture.shape, time.monotonic()
-                yield Frame(picture, self.last - self.start, time.time())
+                continue
+            self.last = time.monotonic()
+            frame = Frame(*item) if self.recording else clock.placed(item)
+            self.until = frame.time
+            yield frame
+
+    def packets(self, container, stream, stopped: threading.Event) -> Iterator[av.Packet]:
+        """The video's packets, as long as they come and give pictures: sound alone is no sign of
+        life, and a picture may stand still while sound goes on."""
+        before = self.stamp
+        for packet in container.demux():
+            if packet.stream_index == stream.index:
+                if not self.was_seen(packet, before):
+                    yield packet
             if stopped.is_set():
                 return
             if self.silence() > self.timeout:
                 raise av.ExitError(0, "no picture")
 
-    @staticmethod
-    def packets(container, stream) -> Iterator[list[av.VideoFrame] | None]:
-        """Decoded frames packet by packet, None for a damaged one.
+    def was_seen(self, packet: av.Packet, before: float | None) -> bool:
+        """Whether a live playlist, opened again, gives what it gave already.
 
-        Where the connection breaks off, what the decoder still holds comes before the error.
+        before: the time stamp up to which it did.
         """
-        try:
-            for packet in container.demux(stream):
-                try:
-                    decoded = packet.decode()
-                except av.InvalidDataError:
-                    decoded = None
-                yield decoded
-        except av.FFmpegError:
-            yield stream.codec_context.decode(None)
-            raise
+        if self.container_format != "hls" or packet.pts is None:
+            return False
+        stamp = float(packet.pts * packet.time_base)
+        if before is not None and before - PLAYLIST < stamp <= before:
+            return True
+        jumped = self.stamp is None or stamp < self.stamp - PLAYLIST  # begun anew
+        self.stamp = stamp if jumped else max(self.stamp, stamp)
+        return False
 
 
-def rate(container) -> float:
-    """Frames per second, as far as the stream tells."""
-    stream = container.streams.video[0]
-    return float(stream.average_rate or stream.guessed_rate or 25)
+class Clock:
+    """When the pictures of a connection were, from their time stamps; arrival alone would have the
+    network's jitter in it, and a burst of pictures would have one time."""
+
+    def __init__(self, start: float, until: float, timed: bool):
+        """start: of watching, on the monotonic clock; until: seconds from it to the last picture
+        before; timed: whether the time stamps are the source's own."""
+        self.start, self.until, self.timed = start, until, timed
+        self.begun = None  # the first picture's arrival, in seconds from the start
+        self.offset = float("inf")  # of the time stamps to the time of day
+
+    def placed(self, item: media.Frame) -> Frame:
+        arrival, now = time.monotonic() - self.start, time.time()
+        if not self.timed:
+            return Frame(item.picture, arrival, now)
+        if self.begun is None:
+            self.begun = max(arrival, self.until + 1e-3)
+        # What came soonest after it was taken tells best when the first one was.
+        self.offset = min(self.offset, now - item.time)
+        return Frame(item.picture, self.begun + item.time, self.offset + item.time)
 
 
-def without_password(url: str) -> str:
-    """A URL as it may be shown."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def is_recording(container) -> bool:
+    """Whether a stream has an end: a camera's has no length, a live playlist no end mark."""
+    if container.format.name == "hls":
+        return container.duration is not None
+    return container.size > 0

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,13 @@ from ssmtl import detection
 from ssmtl.core.device import one_torch_thread
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
+from ssmtl.core.threads import Prefetcher
 from ssmtl.detection.base import Boxes, Detector
 from ssmtl.learning.model import Model
 from ssmtl.scoring.fusion import combine, dominant_task
 from ssmtl.scoring.objects import check_range, concatenated, score_batch
 from ssmtl.stages import cubes
 from ssmtl.stages.detect import CPU_BATCH
-from ssmtl.watching.ahead import Ahead
 
 PICTURES = 32  # decoded pictures that wait for the detector
 DETECTED = 2  # batches of them that wait for the scorer, besides those in work
@@ -94,14 +94,14 @@ def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[Sco
     """
     stopped = threading.Event()  # of both threads, since the second waits for the first
     with (
-        Ahead(pictures, PICTURES, stopped=stopped) as decoded,
-        Ahead(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
+        Prefetcher(pictures, PICTURES, stopped=stopped) as decoded,
+        Prefetcher(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
     ):
         for frames in filled((batch.result() for batch in batches), scorer):
             yield from scored(frames, scorer)
 
 
-def detected(decoded: Ahead, scorer: Scorer) -> Iterator[Future]:
+def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
     """Batches of pictures with the boxes in them, list[tuple[picture, Boxes]], as they are found.
 
     On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
@@ -116,7 +116,7 @@ def detected(decoded: Ahead, scorer: Scorer) -> Iterator[Future]:
 
     with (
         one_torch_thread() if on_cpu else nullcontext(),
-        ThreadPoolExecutor(cores() if on_cpu else 1) as pool,
+        ended_early(ThreadPoolExecutor(cores() if on_cpu else 1)) as pool,
     ):
         for batch in decoded.batches(min(size, CPU_BATCH) if on_cpu else size, LATENCY):
             for picture in batch:
@@ -127,6 +127,15 @@ def detected(decoded: Ahead, scorer: Scorer) -> Iterator[Future]:
                         f"{shape[1]}x{shape[0]}; watch it in parts of one size"
                     )
             yield pool.submit(look, batch)
+
+
+@contextmanager
+def ended_early(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """The pool; what waits in it at the end is not begun any more."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bool]]]:

@@ -1,61 +1,75 @@
 """`ssmtl watch`: scores a stream as it comes, and writes its events with a clip of each."""
 
 import csv
+import fcntl
 import logging
+import math
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.core.device import memory_errors
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
-from ssmtl.watching.events import Recorder
+from ssmtl.watching.events import LINES, Recorder
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.stream import ScoredFrame, Scorer
 
 log = logging.getLogger(__name__)
 
+LOCK = ".watching"
+FINISHING = 4.0  # seconds for what is there when watching is stopped
+MEASURED = 3.0  # seconds after which a rate is known
+UNLIKE = 1.25  # ratio of two rates that is said
+
 
 def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dict) -> None:
     """Watches a video file, a folder, a URL or a camera device with a watcher.
 
-    output: a new folder for events.jsonl, events.csv and clips/; with `scores` also objects.csv
-    and frames.csv, every score there is. settings: the section watch. Raises InputError for a
-    watcher or a source that is none, and for an output folder that is in use.
+    output: a folder for events.jsonl, events.csv and clips/, new or continued; with `scores` also
+    objects.csv and frames.csv, every score there is. settings: the section watch. Raises InputError
+    for a watcher or a source that is none, and for an output folder that is in use.
     """
     stages, normal = watcher.read_watcher(model)
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"{output}: not empty; give another --output, or delete it")
+    refuse_foreign(output)
     ignored = [stages["cubes"]["ignore"], polygons.read(settings["ignore"])]
     stages["cubes"]["ignore"] = "; ".join(filter(None, ignored))
     scorer = watcher.scorer_of(model, stages)
     limit = settings["threshold"] or threshold.choose(
         normal, settings["false_alarms_per_hour"], settings["after"]
     )
-    output.mkdir(parents=True, exist_ok=True)
     sigma = stages["evaluate"]["sigma"]
-    recorder = Recorder(output, limit, settings, len(causal_weights(sigma)) if sigma else 1)
     start, frames = time.monotonic(), 0
     with ExitStack() as stack:
+        stack.enter_context(alone_in(output))
+        recorder = Recorder(output, limit, settings, len(causal_weights(sigma)) if sigma else 1)
+        if recorder.count:
+            log.info("%s: continued behind event %d", output, recorder.count)
         stopped = stack.enter_context(interruptible())
         stack.enter_context(memory_errors("watch", "lower detect.batch, or free the GPU"))
         tables = stack.enter_context(Tables(output, scorer)) if scores else None
-        stack.callback(recorder.finish)
+        stack.callback(recorder.close)
+        pace = Pace([clip.fps for clip in normal])
         for segment in sources.segments(source, settings, stopped):
             recorder.begin(segment.name, segment.fps)
+            pace.begin(segment.name)
             found = progress(watched(segment, scorer), "watch", "frame", segment.total)
-            for number, frame, raw, smoothed, when, clock in found:
+            for number, frame, raw, smoothed, when, clock in until_stopped(found, stopped):
                 recorder.add(frame, number, smoothed, when, clock)
+                pace.add(when)
                 if tables:
                     tables.add(segment.name, frame, number, raw, smoothed)
                 frames += 1
@@ -63,8 +77,76 @@ def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dic
     seconds = time.monotonic() - start
     log.info(
         "watch: %d frames in %.1f s, %.1f frames/s; %d events in %s",
-        *(frames, seconds, frames / seconds, recorder.count, output),
+        *(frames, seconds, frames / seconds, recorder.found, output),
     )
+
+
+def refuse_foreign(output: Path) -> None:
+    """InputError for a folder with files that are no watcher's."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: not a folder; give another --output")
+    if output.is_dir() and any(output.iterdir()) and not (output / LINES).exists():
+        raise InputError(f"{output}: not empty; give another --output, or delete it")
+
+
+@contextmanager
+def alone_in(output: Path) -> Iterator[None]:
+    """Holds an output folder for this watcher; InputError where another one writes into it."""
+    with ExitStack() as stack:
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((output / LOCK).open("a"))
+        except OSError as error:
+            raise InputError(
+                f"{output}: cannot be written to ({error.strerror}); give another --output"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in store.NO_LOCKS:
+                raise InputError(
+                    f"{output}: another watcher writes here; give another --output"
+                ) from error
+            log.warning("%s: no locks on this file system; let one watcher write here", output)
+        yield
+
+
+def until_stopped(items: Iterable, stopped: threading.Event) -> Iterator:
+    """The items; once `stopped` is set, those that come within a few seconds."""
+    end = math.inf
+    for item in items:
+        yield item
+        if stopped.is_set():
+            end = min(end, time.monotonic() + FINISHING)
+            if time.monotonic() >= end:
+                return
+
+
+class Pace:
+    """Says, once per source, where frames come at another rate than the model has learnt from."""
+
+    def __init__(self, learnt: list[float]):
+        self.learnt = median(learnt) if learnt else None
+        self.said: set[str] = set()
+
+    def begin(self, name: str) -> None:
+        self.name, self.start, self.count = name, None, 0
+
+    def add(self, seconds: float) -> None:
+        """The time of the next frame."""
+        self.start = seconds if self.start is None else self.start
+        self.count += 1
+        span = seconds - self.start
+        if span < MEASURED or self.learnt is None or self.name in self.said:
+            return
+        self.said.add(self.name)
+        rate = (self.count - 1) / span
+        if not 1 / UNLIKE < rate / self.learnt < UNLIKE:
+            log.warning(
+                "%s: %.3g frames/s, but the model has learnt from %.3g; motion looks faster or "
+                "slower to it: learn from video of this rate",
+                *(self.name, rate, self.learnt),
+            )
 
 
 def watched(segment: sources.Segment, scorer: Scorer) -> Iterator[tuple]:
@@ -110,10 +192,13 @@ def interruptible() -> Iterator[threading.Event]:
 
 
 class Tables:
-    """objects.csv and frames.csv, written as the stream goes on; use as a context manager."""
+    """objects.csv and frames.csv, written as the stream goes on; use as a context manager.
+
+    Those that are there are continued. Where they cannot be written, a line says so, once.
+    """
 
     def __init__(self, folder: Path, scorer: Scorer):
-        self.folder, self.tasks = folder, list(scorer.model.tasks)
+        self.folder, self.tasks, self.failed = folder, list(scorer.model.tasks), False
 
     def __enter__(self) -> "Tables":
         self.stack = ExitStack()
@@ -126,18 +211,32 @@ class Tables:
 
     def begun(self, name: str, header: list[str]):
         """The writer of a table that has its header."""
-        path = self.folder / f"{name}.csv"
-        table = csv.writer(self.stack.enter_context(path.open("w", newline="")))
-        table.writerow(header)
+        file = self.stack.enter_context((self.folder / f"{name}.csv").open("a", newline=""))
+        table = csv.writer(file)
+        if not file.tell():
+            table.writerow(header)
         return table
 
     def add(
         self, source: str, frame: ScoredFrame, number: int, raw: float, smoothed: float
     ) -> None:
+        if self.failed:
+            return
+        source = safe_cell(source)
         columns = (*frame.box.T, *frame.tasks.values(), frame.combined)
-        for row in zip(*columns, strict=True):
-            self.objects.writerow([source, number, *(f"{value:.6f}" for value in row)])
-        self.frames.writerow([source, number, f"{raw:.6f}", f"{smoothed:.6f}"])
+        try:
+            for row in zip(*columns, strict=True):
+                self.objects.writerow([source, number, *(f"{value:.6f}" for value in row)])
+            self.frames.writerow([source, number, f"{raw:.6f}", f"{smoothed:.6f}"])
+        except OSError as error:
+            self.fail(error)
+
+    def fail(self, error: OSError) -> None:
+        self.failed = True
+        log.warning("%s: no more rows of scores: %s", self.folder, error.strerror or error)
 
     def __exit__(self, *_) -> None:
-        self.stack.close()
+        try:
+            self.stack.close()
+        except OSError as error:
+            self.fail(error)
