@@ -31,28 +31,37 @@ def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Pat
 
 
 @contextmanager
-def served(answers: list[dict]) -> Iterator[str]:
+def served(answers: list[dict], forever: bool = False) -> Iterator[str]:
     """The URL of a server on 127.0.0.1 that gives one answer per connection, and then 404.
 
     An answer: `body`, bytes; `length`, whether their number is said, as of a recording; `stall`,
-    seconds of silence before the connection is closed.
+    seconds of silence before the connection is closed; `pieces`, more bytes, one `every` so many
+    seconds; `type`, what the content is called. With `forever` the last answer is given again.
     """
     waiting, lock, ending = list(answers), threading.Lock(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             with lock:
-                answer = waiting.pop(0) if waiting else None
+                again = forever and len(waiting) == 1
+                answer = waiting[0] if again else waiting.pop(0) if waiting else None
             if answer is None:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Type", "video/mp2t")
+            self.send_header("Content-Type", answer.get("type", "video/mp2t"))
             if answer.get("length"):
                 self.send_header("Content-Length", str(len(answer["body"])))
             self.end_headers()
             self.wfile.write(answer["body"])
             self.wfile.flush()
+            for piece in answer.get("pieces", ()):
+                if ending.wait(answer["every"]):
+                    return
+                try:
+                    self.wfile.write(piece)
+                except OSError:  # whoever watched has gone
+                    return
             ending.wait(answer.get("stall", 0))
 
         def log_message(self, *_):

@@ -5,6 +5,7 @@ damaged or not meant to be shown, the rate may vary and the picture may lie on i
 reads video, from a file or from a camera, does it with `decoded`, so all agree.
 """
 
+import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ FASTEST = 1000  # frames per second that a stream may state and be believed
 SAMPLE = 16  # packets decoded to see whether each holds one frame
 # Packets of these codecs may hold pictures that others refer to and nobody sees.
 HIDDEN_FRAMES = ("vp8",)
+TRANSPORT = ("mpegts", "hls")
 DAMAGE = (av.InvalidDataError, av.PatchWelcomeError)
 HISTORY = 12  # steps between time stamps that say what is usual
 WAITING = 32  # frames within which damage shows as a gap in the time stamps, decoders being late
@@ -98,6 +100,12 @@ def video_stream(container, where: str):
     context.options = {"max_pixels": str(LARGEST)}
     stream.thread_type = "AUTO"
     return stream
+
+
+def release() -> None:
+    """Frees the threads and memory of containers that are closed: they and their streams refer to
+    each other, and a garbage collection by itself may be hours away."""
+    gc.collect()
 
 
 def stated_rate(stream) -> float:
@@ -232,7 +240,7 @@ def decoded_packets(packets: Iterable, stream) -> Iterator[tuple[av.Packet | Non
 
     At the end, also where the packets break off, (None, frames that the decoder still holds).
     """
-    ending, partial = None, stream.container.format.name != "mpegts"
+    ending, partial = None, stream.container.format.name not in TRANSPORT
     try:
         for packet in packets:
             # A decoder fills up a packet that was cut short. In a transport stream this flag says

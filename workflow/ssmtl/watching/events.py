@@ -17,10 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
 
-from ssmtl.core.errors import InputError
 from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.media import codec
 from ssmtl.media.drawing import draw_boxes
@@ -93,7 +91,7 @@ class Clip:
     def attempt(self, action, *arguments) -> None:
         try:
             action(*arguments)
-        except (OSError, ValueError, InputError, av.FFmpegError) as error:
+        except Exception as error:  # encoders fail in many ways, and none may end watching
             writer, self.writer = self.writer, None
             log.warning("%s: no clip of this event: %s", self.path, error)
             with suppress(Exception):  # what it had begun is taken away

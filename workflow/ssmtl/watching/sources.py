@@ -87,6 +87,7 @@ def recordings(
         except InputError as error:
             log.warning("%s; it is passed over", error)
             unreadable += 1
+        media.release()
     if unreadable == len(paths):
         raise InputError(f"{folder}: none of its {unreadable} clips can be watched, see above")
 
@@ -247,6 +248,7 @@ class Stream:
                         return
             except (av.FFmpegError, OSError, InputError, ValueError) as error:
                 problem = str(error) if isinstance(error, InputError) else self.problem(error)
+            media.release()
             yield GAP
             if self.recording:
                 log.warning("%s: %s; a recording is not begun anew", self.name, problem)
@@ -283,9 +285,8 @@ class Stream:
         life, and a picture may stand still while sound goes on."""
         before = self.stamp
         for packet in container.demux():
-            if packet.stream_index == stream.index:
-                if not self.was_seen(packet, before):
-                    yield packet
+            if packet.stream_index == stream.index and not self.was_seen(packet, before):
+                yield packet
             if stopped.is_set():
                 return
             if self.silence() > self.timeout:

@@ -1,0 +1,199 @@
+"""Cameras and other live sources as they are: frozen, slow, without time stamps, with passwords."""
+
+import threading
+import time
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from streams import served, write_lossless
+
+from ssmtl.core.errors import InputError
+from ssmtl.media import codec
+from ssmtl.watching import sources
+
+SETTINGS = {"timeout": 1.0, "give_up": 1.0, "fps": 25}
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    ground = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    return [np.roll(ground, shift, 1) for shift in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(sources, "FIRST_PAUSE", 0.05)
+
+
+def watched(source, **settings) -> list[tuple[sources.Segment, list[sources.Frame]]]:
+    found = sources.segments(str(source), SETTINGS | settings, threading.Event())
+    return [(segment, list(segment.frames)) for segment in found]
+
+
+def with_sound(path, pictures, seconds: float):
+    """A transport stream whose pictures stop while its sound goes on, and where they stop."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264rgb", rate=25, options={"crf": "0", "bf": "0"})
+        video.height, video.width, video.pix_fmt = 48, 64, "rgb24"
+        sound = container.add_stream("mp2", rate=48000)
+        for picture in pictures:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(video.encode(None))
+        silence = np.zeros((1, 2 * 1152), np.int16)
+        for number in range(round(seconds * 48000 / 1152)):
+            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="stereo")
+            frame.rate, frame.pts, frame.time_base = 48000, 1152 * number, Fraction(1, 48000)
+            container.mux(sound.encode(frame))
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        last = max(p.pos + p.size for p in container.demux(video=0) if p.size)
+    return data, last
+
+
+def test_a_frozen_picture_is_noticed_while_sound_goes_on(pictures, tmp_path, caplog):
+    data, last = with_sound(tmp_path / "a.ts", pictures[:20], 20)
+    after = data[last:]
+    size = max(188, len(after) // 100 // 188 * 188)
+    pieces = [after[start : start + size] for start in range(0, len(after), size)]
+    again = write_lossless(tmp_path / "b.ts", pictures[20:]).read_bytes()
+    start = time.monotonic()
+    answers = [{"body": data[:last], "pieces": pieces, "every": 0.1}, {"body": again}]
+    with served(answers) as url:
+        (first, one), (second, two) = watched(url)[:2]
+    assert len(one) >= 15 and len(two) == 20 and second.first == first.first + len(one)
+    assert "no picture for 1 s; connecting again" in caplog.text
+    assert time.monotonic() - start < 8, "the sound was listened to for its 10 seconds"
+
+
+def test_a_camera_without_time_stamps_has_the_times_of_arrival(pictures):
+    """Motion JPEG, for which FFmpeg assumes 25 pictures a second."""
+    parts = []
+    for picture in pictures[:12]:
+        jpeg = codec.encode_jpeg(picture, 90)
+        head = f"--x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+        parts.append(head + jpeg + b"\r\n")
+    answer = {
+        "body": parts[0],
+        "pieces": parts[1:],
+        "every": 0.2,
+        "type": "multipart/x-mixed-replace;boundary=x",
+    }
+    with served([answer]) as url:
+        ((_, frames), *_) = watched(url, timeout=3.0)
+    assert len(frames) >= 11
+    steps = np.diff([frame.time for frame in frames])[-8:]
+    assert np.median(steps) == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_recording_behind_a_url_has_its_own_times_and_no_clock(pictures, tmp_path):
+    body = write_lossless(tmp_path / "a.ts", pictures).read_bytes()
+    with served([{"body": body, "length": True}]) as url:
+        ((_, frames),) = watched(url)
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(40) / 25, abs=1e-3)
+    assert {frame.clock for frame in frames} == {None}
+
+
+def test_a_playlist_without_an_end_is_live_and_repeats_nothing(pictures, tmp_path, caplog):
+    for number in range(2):
+        write_lossless(tmp_path / f"{number}.ts", pictures[20 * number : 20 * number + 20])
+    head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n"
+    names = "".join(f"#EXTINF:0.8,\n{number}.ts\n#EXT-X-DISCONTINUITY\n" for number in range(2))
+    (tmp_path / "live.m3u8").write_text(head + names)
+    found = watched(tmp_path / "live.m3u8")
+    assert sum(len(frames) for _, frames in found) == 40
+    assert all(frame.clock for _, frames in found for frame in frames)
+    assert "giving up" in caplog.text
+    (tmp_path / "done.m3u8").write_text(head + names + "#EXT-X-ENDLIST\n")
+    caplog.clear()
+    found = watched(tmp_path / "done.m3u8")
+    assert sum(len(frames) for _, frames in found) == 40 and "giving up" not in caplog.text
+    assert not any(frame.clock for _, frames in found for frame in frames)
+
+
+def test_clips_that_cannot_be_read_are_passed_over(pictures, tmp_path, caplog):
+    for name in "ac":
+        write_lossless(tmp_path / f"{name}.mkv", pictures)
+    (tmp_path / "b.mkv").touch()
+    (tmp_path / "d.xyz").touch()
+    found = watched(tmp_path)
+    assert [segment.name for segment, _ in found] == ["a", "c"]
+    assert "b.mkv: not a readable video" in caplog.text and "passed over" in caplog.text
+    assert "left out, no video by their names: d.xyz" in caplog.text
+    for name in "ac":
+        (tmp_path / f"{name}.mkv").write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 3 clips"):
+        watched(tmp_path)
+
+
+def test_pictures_of_another_size_begin_a_segment(pictures, tmp_path, caplog):
+    small = [np.ascontiguousarray(picture[:24, :32]) for picture in pictures]
+    path = tmp_path / "change.ts"
+    path.write_bytes(
+        write_lossless(tmp_path / "a.ts", pictures).read_bytes()
+        + write_lossless(tmp_path / "b.ts", small).read_bytes()
+    )
+    found = watched(path)
+    shapes = [{frame.picture.shape for frame in frames} for _, frames in found]
+    assert all(len(shape) == 1 for shape in shapes), "a segment has one size"
+    assert sum(len(frames) for _, frames in found) == 80
+    assert "another size now, 32x24" in caplog.text
+
+
+def test_an_image_that_cannot_be_read_is_a_gap(pictures, tmp_path, caplog):
+    for number, picture in enumerate(pictures[:9]):
+        (tmp_path / f"{number}.png").write_bytes(codec.encode_png(picture))
+    (tmp_path / "4.png").write_bytes(b"no image")
+    (_, before), (segment, after) = watched(tmp_path)
+    assert (len(before), len(after), segment.first) == (4, 4, 4)
+    assert after[0].time == pytest.approx(0.2) and "4.png: unreadable image" in caplog.text
+
+
+SECRET = "S3cretPw"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "http://admin:{s}@{h}/a.ts",
+        "http://admin:pa%23{s}@{h}/a.ts",
+        "http://admin:pa#{s}@{h}/a.ts",
+        "http://admin:pa/{s}@{h}/a.ts",
+        "http://admin:pa?{s}@{h}/a.ts",
+        "http://admin:pa[{s}@{h}/a.ts",
+        "http://admin:pä{s}@{h}/a.ts",
+        "http://{s}@{h}/a.ts",
+        "http://admin:x@{s}@{h}/a.ts",
+        "http://{h}/v.cgi?user=admin&password={s}",
+        "http://{h}/user=admin&password={s}&channel=1",
+        "http://{h}/{s}/live.ts?mail=a@b",
+        "http://{h}/a.ts#{s}",
+        "http://{h}/ключ-{s}",
+    ],
+)
+def test_no_password_is_in_the_log(form, pictures, tmp_path, monkeypatch, caplog, capfd):
+    caplog.set_level("DEBUG")
+    body = write_lossless(tmp_path / "a.ts", pictures[:12]).read_bytes()
+    with served([{"body": body}]) as url:
+        host = url.removeprefix("http://").partition("/")[0]
+        monkeypatch.setenv("CAMERA", form.format(s=SECRET, h=host))
+        found = watched("env:CAMERA", give_up=0.1)
+    assert sum(len(frames) for _, frames in found) == 12, "it is reached all the same"
+    with pytest.raises(InputError) as refused:  # nobody listens any more
+        watched("env:CAMERA")
+    trace = repr(refused.value) + repr(refused.value.__cause__)
+    said = [caplog.text, trace, *capfd.readouterr(), *(segment.name for segment, _ in found)]
+    assert "giving up" in said[0] and not any(SECRET in text for text in said)
+
+
+def test_connecting_again_leaves_nothing_behind(pictures, tmp_path):
+    """The whole of it, 10,000 times, is benchmarks/watch_reconnects.py."""
+    import runpy
+    from pathlib import Path
+
+    benchmark = Path(__file__).parents[2] / "benchmarks/watch_reconnects.py"
+    reconnect = runpy.run_path(str(benchmark))["reconnect"]
+    first, *_, last = reconnect(60, every=20)
+    assert last["threads"] <= first["threads"] and last["descriptors"] <= first["descriptors"]
+    assert last["megabytes"] < 1.1 * first["megabytes"] + 5
