@@ -104,6 +104,7 @@ def scoring_alone(size: int):
     def run(folder: Path) -> tuple[int, float]:
         device, weights = chosen_device(), folder / f"model{size}/model.safetensors"
         model = models.load(weights, {"distillation_reduction": "mean"})[0].to(device)
+        scored = objects.ScoringModel(model, device, "auto", "auto")
         count, batch = objects_in(folder / "detections.h5"), config.defaults("score")["batch"]
         cubes = torch.randint(0, 256, (batch, 7, size, size, 3), dtype=torch.uint8).numpy()
         probs = np.zeros((batch, len(CLASSES)), np.float32)
@@ -111,7 +112,7 @@ def scoring_alone(size: int):
         def work() -> int:
             for start in range(0, count, batch):
                 rows = slice(min(batch, count - start))
-                objects.score_batch(model, cubes[rows], {"class_probs": probs[rows]}, device)
+                scored(cubes[rows], {"class_probs": probs[rows]})
             return count
 
         return best(work)

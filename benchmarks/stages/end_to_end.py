@@ -17,6 +17,7 @@ from ssmtl import config, detection
 from ssmtl.core.device import chosen_device
 from ssmtl.learning import model as models
 from ssmtl.media import video as media
+from ssmtl.scoring.objects import ScoringModel
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.stream import Scorer
 
@@ -58,7 +59,8 @@ def scorer(folder: Path) -> Scorer:
     model, _ = models.load(folder / "model.safetensors", {"distillation_reduction": "mean"})
     options = {k: v for k, v in detect.options("tiny", folder).items() if k != "confidence"}
     found = detection.load(**options, device=device)
-    return Scorer(planted(found), model.to(device), {}, settings, device)
+    model = ScoringModel(model.to(device), device, "auto", "auto")
+    return Scorer(planted(found), model, {}, settings, device)
 
 
 def video_to_scores(folder: Path) -> tuple[int, float]:

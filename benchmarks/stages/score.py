@@ -44,6 +44,7 @@ def network_alone(folder: Path) -> tuple[int, float]:
     """The model on one batch that is in memory, again and again."""
     device = chosen_device()
     model = models.load(MODEL, {"distillation_reduction": "mean"})[0].to(device)
+    scored = objects.ScoringModel(model, device, "auto", "auto")
     with h5py.File(folder / "cubes.h5") as file, h5py.File(folder / "teachers.h5") as teachers:
         crops, count = file["clip"]["cubes"][:BATCH], len(file["clip"]["cubes"])
         targets = {"class_probs": teachers["clip"]["class_probs"][: len(crops)]}
@@ -51,7 +52,7 @@ def network_alone(folder: Path) -> tuple[int, float]:
     def work() -> int:
         done = 0
         while done < count:
-            objects.score_batch(model, crops, targets, device)
+            scored(crops, targets)
             done += len(crops)
         return done
 

@@ -6,7 +6,7 @@ so that planning and `--help` stay fast.
 """
 
 import difflib
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -84,6 +84,25 @@ def _distinct(values: list) -> list:
     return values
 
 
+# What networks are computed in and by where nothing is learnt: see `core.device.precision` and
+# `engines`.
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    Field(
+        description=(
+            "What the network is computed in; auto: the fastest here that keeps scores within 1e-3 "
+            "of float32."
+        )
+    ),
+]
+Engine = Annotated[
+    Literal["auto", "torch", "openvino"],
+    Field(
+        description=(
+            "What runs the network; auto: OpenVINO on a CPU where it is installed, else torch."
+        )
+    ),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Distinct = AfterValidator(_distinct)  # of a list

@@ -1,8 +1,8 @@
 """What every detector shares: pictures in, boxes with their full class vectors out.
 
 A back end is a module of this package with a function
-`load(weights, *, cfg, names, image_size, device) -> Detector`; its `Detector` only answers
-`raw`, everything before and after the network is here.
+`load(weights, *, cfg, names, image_size, device, precision, engine) -> Detector`, which gives its
+network to a `Detector`; everything before and after the network is here.
 """
 
 import importlib
@@ -10,7 +10,6 @@ import logging
 import math
 import re
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torchvision.ops import batched_nms
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
+from ssmtl.engines import Network
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,15 @@ class Boxes:
         return len(self.box)
 
 
-class Detector(ABC):
-    """A network that proposes boxes. Back ends set the constants and implement `raw`.
+class Detector:
+    """A network that proposes boxes. Back ends set the constants and give the network.
 
     grey: the value around a letterboxed picture.
     square: pad to a full square; else only to the next multiple of `stride` on the short side.
     stretch: fill that multiple with the picture itself in place of a border.
     stride: the sides of the input are multiples of it.
     has_objectness: whether `raw` gives an objectness of its own.
+    network: its `Candidates`, run by an engine.
     batch: pictures per forward pass; halved for good when the device runs out of memory.
     turns: forward passes at the same time: one per core on a CPU, two on a GPU, of which one
     computes while the other's results are fetched.
@@ -68,7 +70,15 @@ class Detector(ABC):
     has_objectness: bool = False
     batch: int = 32
 
-    def __init__(self, classes: Sequence[str], image_size: int, device: torch.device):
+    def __init__(
+        self,
+        classes: Sequence[str],
+        image_size: int,
+        device: torch.device,
+        network: nn.Module | None = None,
+        precision: str = "float32",
+        engine: str = "torch",
+    ):
         if image_size < self.stride or image_size % self.stride:
             raise InputError(
                 f"detector image_size {image_size} is not a multiple of {self.stride}; "
@@ -77,14 +87,17 @@ class Detector(ABC):
         self.classes = tuple(classes)
         self.image_size = image_size
         self.device = device
-        self.turns = Semaphore(cores() if device.type == "cpu" else 2)
+        calls = cores() if device.type == "cpu" else 2
+        self.turns = Semaphore(calls)
+        if network is not None:
+            how = {"precision": precision, "engine": engine, "calls": calls}
+            self.network = Network(network, device, **how, uniform=True, bounded=True)
 
     @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the network: half on CUDA, single elsewhere."""
-        return torch.float16 if self.device.type == "cuda" else torch.float32
+    def computed(self) -> str:
+        """Precision and engine of the network, for the files that it makes."""
+        return str(self.network)
 
-    @abstractmethod
     def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """All candidates of a batch, before any threshold or suppression.
 
@@ -92,18 +105,42 @@ class Detector(ABC):
         Returns float32 boxes (B, A, 4) as x1 y1 x2 y2 in input pixels, objectness (B, A), ones for
         a head without it, and class_probs (B, A, C).
         """
+        return self.network(images)
 
 
 def load(
-    backend: str, weights: str, *, cfg: str = "", names: str = "", image_size: int, device: str
+    backend: str,
+    weights: str,
+    *,
+    cfg: str = "",
+    names: str = "",
+    image_size: int,
+    device: str,
+    precision: str = "auto",
+    engine: str = "auto",
 ) -> Detector:
     """The detector of the back end `backend`, a module of this package.
 
-    weights, cfg, names: files, as the back end needs them; device: "cpu", "cuda", "cuda:1", ...
-    Raises InputError for an unknown back end or device and for unusable files.
+    weights, cfg, names: files, as the back end needs them; device: "cpu", "cuda", "cuda:1", ...;
+    precision, engine: what the network is computed in and by. Raises InputError for an unknown
+    back end, device or engine and for unusable files.
     """
-    module = _backend(backend)
-    return module.load(weights, cfg=cfg, names=names, image_size=image_size, device=_device(device))
+    return _backend(backend).load(
+        weights,
+        cfg=cfg,
+        names=names,
+        image_size=image_size,
+        device=_device(device),
+        precision=precision,
+        engine=engine,
+    )
+
+
+def load_configured(settings: dict, device: torch.device) -> Detector:
+    """The detector that the settings of a stage describe, detect or teachers."""
+    keys = ("cfg", "names", "image_size", "precision", "engine")
+    how = {key: settings[key] for key in keys if key in settings}
+    return load(settings["backend"], settings["weights"], **how, device=device)
 
 
 @torch.inference_mode()

@@ -49,25 +49,19 @@ RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 TIMEOUT = 30  # seconds without an answer
 
 
-class UltralyticsDetector(Detector):
-    """A `Detect` head of Ultralytics on its backbone; it has no objectness.
+class Candidates(torch.nn.Module):
+    """An Ultralytics model with the raw outputs of its `Detect` head, decoded once.
 
-    The letterbox is Ultralytics' own: grey 114, the short side padded to the stride only.
+    images (B, 3, H, W) -> boxes (B, A, 4), objectness of ones (B, A), class_probs (B, A, C).
     """
 
-    def __init__(self, model: torch.nn.Module, names: str, image_size: int, device: torch.device):
-        self.stride = int(model.stride.max())
-        self.head = model.model[-1]
-        known = model.names.values() if isinstance(model.names, dict) else model.names
-        classes = read_names(names, self.head.nc) if names else known
-        super().__init__(classes, image_size, device)
-        self.head.end2end = False  # before fusing, which drops the head that is not used
-        model = model.fuse(verbose=False).to(device, self.dtype).requires_grad_(False)
-        self.model = model.to(memory_format=torch.channels_last)
-        self.head.training = True  # of the head alone: raw outputs only, decoded once, below
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model, self.head = model, model.model[-1]
 
-    def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        heads = self.model(images.to(self.dtype, memory_format=torch.channels_last))
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self.head.training = True  # of the head alone, whatever is said to the whole
+        heads = self.model(images.contiguous(memory_format=torch.channels_last))
         head = heads.get("one2many", heads)
         probs = head["scores"].float().sigmoid().transpose(1, 2)  # (B, A, C)
         return self._decode(head), torch.ones_like(probs[..., 0]), probs
@@ -84,6 +78,30 @@ class UltralyticsDetector(Detector):
         return dist2bbox(distances, anchors.float(), xywh=False) * strides.float()
 
 
+class UltralyticsDetector(Detector):
+    """A `Detect` head of Ultralytics on its backbone; it has no objectness.
+
+    The letterbox is Ultralytics' own: grey 114, the short side padded to the stride only.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        names: str,
+        image_size: int,
+        device: torch.device,
+        **computed: str,
+    ):
+        self.stride = int(model.stride.max())
+        head = model.model[-1]
+        known = model.names.values() if isinstance(model.names, dict) else model.names
+        classes = read_names(names, head.nc) if names else known
+        head.end2end = False  # before fusing, which drops the head that is not used
+        model = model.fuse(verbose=False).requires_grad_(False)
+        network = Candidates(model.to(memory_format=torch.channels_last))
+        super().__init__(classes, image_size, device, network, **computed)
+
+
 def load(
     weights: str = DEFAULT_WEIGHTS,
     *,
@@ -91,11 +109,12 @@ def load(
     names: str = "",
     image_size: int,
     device: torch.device,
+    **computed: str,
 ) -> UltralyticsDetector:
     """A detector from Ultralytics detection weights.
 
     weights: path of a .pt file; one that is missing and carries a name of Ultralytics' own is
-    fetched to that path. names: file of class names, else those of the weights. cfg: must be "".
+    fetched to that path. names: file of class names, else those of the weights. cfg: must be "". computed: `precision` and `engine`.
     Raises InputError for missing or damaged weights and for models without class vectors.
     """
     if cfg:
@@ -106,7 +125,7 @@ def load(
         _fetch(path)
     model = _read(path)
     _refuse_without_class_vectors(model, path)
-    return UltralyticsDetector(model, names, image_size, device)
+    return UltralyticsDetector(model, names, image_size, device, **computed)
 
 
 def _refuse_old_name(path: Path) -> None:

@@ -33,7 +33,10 @@ def relations(file: h5py.File) -> None:
 CALIBRATION = Layout(
     "calibration",
     {},
-    about={"objects": Attribute("json", form=dict, optional=True)},
+    about={
+        "objects": Attribute("json", form=dict, optional=True),
+        "computed": hdf5.COMPUTED,
+    },
     named=named,
     relations=relations,
     groups=False,

@@ -48,7 +48,12 @@ DETECTIONS = Layout(
         "class_probs": CLASS_PROBS,
     },
     hdf5.SIZE,
-    about={"split": hdf5.SPLIT, "classes": hdf5.NAMES, "detector": Attribute("str")},
+    about={
+        "split": hdf5.SPLIT,
+        "classes": hdf5.NAMES,
+        "detector": Attribute("str"),
+        "computed": hdf5.COMPUTED,
+    },
     relations=relations,
 )
 

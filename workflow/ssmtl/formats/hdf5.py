@@ -62,6 +62,7 @@ class Attribute:
 
 
 NAMES = Attribute("json")  # a list of names
+COMPUTED = Attribute("str", optional=True)  # precision and engine of the network
 SPLIT = Attribute("str", choices=("train", "test"))
 SIZE = {  # of the clip that a group is about
     "frames": Attribute("int", 1),

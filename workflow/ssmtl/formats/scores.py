@@ -46,6 +46,7 @@ SCORES = Layout(
         # Frames on each side of an object's own that its cube has; 0 for pictures.
         "radius": Attribute("int", 0, 1 << 15),
         "model": Attribute("str"),
+        "computed": hdf5.COMPUTED,
         "seed": Attribute("int", 0, optional=True),  # of a model that has one
         "dataset": Attribute("str", optional=True),  # of pictures
         "normal": hdf5.NAMES,  # the classes of pictures that were learnt; none for video

@@ -19,9 +19,7 @@ from ssmtl.scoring.objects import (
     clip_scores,
     concatenated,
     load_for,
-    model_settings,
     name_of,
-    score_batch,
     stored_batches,
 )
 
@@ -38,11 +36,9 @@ def calibrate(
     """Writes the quantiles of every task's score on the clips or pictures held out of training."""
     device = chosen_device()
     with Samples(cubes, teachers, groups) as samples:
-        model, card = load_for(
-            weights, samples.classes, samples.settings, model_settings(settings), device
-        )
+        model, card = load_for(weights, samples.classes, samples.settings, settings, device)
         with memory_errors("calibrate", "lower score.batch, or free the GPU"):
-            scores = held_out_scores(model, card, samples, settings["batch"], device)
+            scores = held_out_scores(model, card, samples, settings["batch"])
         about = objects_settings(samples.pairs[0])
     quantiles = {name: quantiles_of(values) for name, values in scores.items()}
     combined = combine(scores, settings["fusion"], quantiles)
@@ -50,10 +46,11 @@ def calibrate(
         for name, values in quantiles.items():
             file[name] = values
         file.attrs["combined"] = quantiles_of(combined)
+        file.attrs["computed"] = model.computed
         hdf5.complete(file, calibration_file.CALIBRATION)
 
 
-def held_out_scores(model, card: dict, samples: Samples, batch: int, device) -> dict:
+def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
     """Task scores of what was held out of training, per task float32 (N,)."""
     if samples.pictures:
         if card["train"]["digest"] != samples.digest:
@@ -63,14 +60,13 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int, device) -> 
             )
         rows = held_out(samples, card["settings"], card["seed"]).calibration
         parts = [
-            score_batch(model, samples.read(part).numpy(), {}, device)
-            for part in np.split(rows, range(batch, len(rows), batch))
+            model(samples.read(part), {}) for part in np.split(rows, range(batch, len(rows), batch))
         ]
     else:
         held, radius = set(calibration_clips(card)), card["spec"]["radius"]
         pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
         parts = [
-            clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]), device)
+            clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]))
             for pair in progress(pairs, "calibrate", "clip")
         ]
     return concatenated(parts, list(model.tasks))

@@ -6,9 +6,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.threads import prefetched
+from ssmtl.engines import Network
 from ssmtl.formats.cubes import open_cubes
 from ssmtl.learning import model as models
 from ssmtl.learning.tasks.base import Batch
@@ -20,23 +22,54 @@ def gapless(cubes: np.ndarray, radius: int) -> np.ndarray:
     return cubes[:, middle - radius : middle + radius + 1]
 
 
-@torch.inference_mode()
-def score_batch(
-    model: models.Model, cubes: np.ndarray | torch.Tensor, targets: dict[str, np.ndarray], device
-) -> dict[str, np.ndarray]:
-    """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,).
+class Scores(nn.Module):
+    """The task scores of a model as tensors of tensors, for an engine.
 
-    targets: the teachers' rows, `class_probs` float32 (N, C); none for pictures.
+    cubes uint8 (N, 2t+1, S, S, 3) and the targets (N, ...) of these names -> (N,) per task.
     """
-    count, length = cubes.shape[:2]
-    batch = Batch(
-        torch.as_tensor(cubes).to(device),
-        torch.tensor([[0, length]], device=device).expand(count, 2),
-        targets={name: torch.from_numpy(values).to(device) for name, values in targets.items()},
-    )
-    with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-        scores = model.scores(batch)
-    return {name: values.float().cpu().numpy() for name, values in scores.items()}
+
+    def __init__(self, model: models.Model, targets: list[str]):
+        super().__init__()
+        self.model, self.targets = model, targets
+
+    def forward(self, cubes: Tensor, *targets: Tensor) -> tuple[Tensor, ...]:
+        whole = torch.tensor([[0, cubes.shape[1]]], device=cubes.device)
+        named = dict(zip(self.targets, targets, strict=True))
+        batch = Batch(cubes, whole.expand(cubes.shape[0], 2), targets=named)
+        return tuple(each.float() for each in self.model.scores(batch).values())
+
+
+class ScoringModel:
+    """A trained model as it is run: the scores of its tasks, in a precision and by an engine."""
+
+    def __init__(
+        self,
+        model: models.Model,
+        device: torch.device,
+        precision: str = "float32",
+        engine: str = "torch",
+    ):
+        self.model, self.tasks, self.device = model, list(model.tasks), device
+        self.how = {"precision": precision, "engine": engine, "bounded": True}
+        self.network: Network | None = None  # once the names of its targets are known
+
+    @property
+    def computed(self) -> str:
+        """Precision and engine, for the files that it makes; "" before the first batch."""
+        return str(self.network or "")
+
+    def __call__(
+        self, cubes: np.ndarray | Tensor, targets: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,).
+
+        targets: the teachers' rows, `class_probs` float32 (N, C); none for pictures.
+        """
+        if self.network is None:
+            self.network = Network(Scores(self.model, list(targets)), self.device, **self.how)
+        found = self.network(torch.as_tensor(cubes), *map(torch.from_numpy, targets.values()))
+        both = zip(self.tasks, found, strict=True)
+        return {name: values.cpu().numpy() for name, values in both}
 
 
 def concatenated(parts: list[dict[str, np.ndarray]], names: list[str]) -> dict[str, np.ndarray]:
@@ -71,12 +104,12 @@ def stored_batches(
         yield gapless(crops[rows], radius), targets
 
 
-def clip_scores(model: models.Model, batches: Iterable[tuple], name: str, device) -> dict:
+def clip_scores(model: ScoringModel, batches: Iterable[tuple], name: str) -> dict:
     """Task scores of a clip, per task float32 (N,); batches: cubes and targets as for
-    `score_batch`; `name` is for the InputError of a score out of range."""
-    if device.type == "cuda":  # a CPU's cores have enough to do
+    the model; `name` is for the InputError of a score out of range."""
+    if model.device.type == "cuda":  # a CPU's cores have enough to do
         batches = prefetched(batches, 1)
-    parts = [score_batch(model, *batch, device) for batch in batches]
+    parts = [model(*batch) for batch in batches]
     scores = concatenated(parts, list(model.tasks))
     check_range(scores, name)
     return scores
@@ -87,12 +120,15 @@ def name_of(group: h5py.Group) -> str:
     return f"{group.file.filename}: clip {group.name.strip('/')}"
 
 
-def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, device):
+def load_for(
+    weights: Path, classes: list[str], cubes: dict, settings: dict, device: torch.device
+) -> tuple[ScoringModel, dict]:
     """The model and its card; InputError where it was trained on other classes or cubes.
 
-    classes: the teachers'; cubes: the settings that the cubes or pictures were made with.
+    classes: the teachers'; cubes: the settings that the cubes or pictures were made with;
+    settings: the section score.
     """
-    model, card = models.load(weights, settings)
+    model, card = models.load(weights, model_settings(settings))
     stage = "cubes" if "radius" in cubes else "images"
     spec, cubes = card["spec"], {"radius": 0} | cubes
     if spec["classes"] and stage == "images":
@@ -107,7 +143,8 @@ def load_for(weights: Path, classes: list[str], cubes: dict, settings: dict, dev
                 f"{weights}: trained with the {what} {shown(expected)}, the data has "
                 f"{shown(found)}; score with the settings that the model was trained with"
             )
-    return model.to(device), card
+    how = {key: settings.get(key, "auto") for key in ("precision", "engine")}
+    return ScoringModel(model.to(device), device, **how), card
 
 
 def shown(value: int | list[str]) -> str:

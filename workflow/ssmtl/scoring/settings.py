@@ -4,13 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Settings
+from ssmtl.core.settings import Engine, Precision, Settings
 
 
 class Score(Settings):
     """Object scores."""
 
     batch: int = Field(256, ge=1, description="Cubes scored at once.")
+    precision: Precision = "auto"
+    engine: Engine = "auto"
     fusion: Literal["mean", "ecdf", "fisher"] = Field(
         "mean",
         description=(

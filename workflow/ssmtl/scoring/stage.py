@@ -33,7 +33,6 @@ from ssmtl.scoring.objects import (
     check_range,
     clip_scores,
     load_for,
-    model_settings,
     name_of,
     stored_batches,
 )
@@ -49,7 +48,7 @@ class Clip:
 
     group: h5py.Group  # has the name and, as attributes, frames, width and height
     places: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
-    batches: Iterable[tuple]  # cubes and targets as for `score_batch`
+    batches: Iterable[tuple]  # cubes and targets as for `ScoringModel`
 
 
 def score_objects(
@@ -74,7 +73,7 @@ def score_objects(
             weights,
             json.loads(teacher.attrs["classes"]) if teacher else [],
             store.settings_of(crops),
-            model_settings(settings),
+            settings,
             device,
         )
 
@@ -89,7 +88,7 @@ def score_objects(
         clips = [clip(name) for name in crops]
         about = scored_by(card) | ({} if teacher else {"dataset": crops.attrs["dataset"]})
         quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
-        write_scores(output, model, clips, len(clips), about, quantiles, settings, device)
+        write_scores(output, model, clips, len(clips), about, quantiles, settings)
 
 
 def score_frames(
@@ -115,7 +114,7 @@ def score_frames(
     ):
         check_clips(source, found)
         detector, classes = load_teacher(found, teachers, device)
-        model, card = load_for(weights, classes, cubes, model_settings(settings), device)
+        model, card = load_for(weights, classes, cubes, settings, device)
         about = {"cubes": cubes, "teachers": teachers}
         quantiles = quantiles_for(calibration, settings, model, about)
 
@@ -128,7 +127,7 @@ def score_frames(
 
         clips = (clip(name) for name in source)
         about = scored_by(card)
-        write_scores(output, model, clips, len(source), about, quantiles, settings, device)
+        write_scores(output, model, clips, len(source), about, quantiles, settings)
 
 
 def scored_by(card: dict) -> dict:
@@ -157,7 +156,6 @@ def write_scores(
     about: dict,
     quantiles: dict | None,
     settings: dict,
-    device,
 ) -> None:
     """Writes the task scores of `count` clips, the combined one and, of video, the baseline.
 
@@ -171,7 +169,7 @@ def write_scores(
     ):
         for clip in progress(clips, "score", "clip", count):
             name = name_of(clip.group)
-            scores = clip_scores(model, clip.batches, name, device)
+            scores = clip_scores(model, clip.batches, name)
             extra = {"combined": combine(scores, settings["fusion"], quantiles)}
             if video:
                 extra["speed"] = box_speed(**clip.places)
@@ -182,3 +180,4 @@ def write_scores(
             for key in ("frames", "width", "height"):
                 group.attrs[key] = clip.group.attrs[key]
             hdf5.complete(group, SCORES)
+        out.attrs["computed"] = model.computed

@@ -118,16 +118,10 @@ def detect_objects(
         table, detector = imported.read_boxes(boxes), None
         classes = list(imported.class_names(table))
     else:
-        detector = detection.load(
-            settings["backend"],
-            settings["weights"],
-            cfg=settings["cfg"],
-            names=settings["names"],
-            image_size=settings["image_size"],
-            device=chosen_device(),
-        )
+        detector = detection.load_configured(settings, chosen_device())
         detector.batch = settings["batch"]
         classes = list(detector.classes)
+    computed = detector.computed if detector else "imported"
     given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
     with (
         read_frames(frames) as source,
@@ -137,11 +131,12 @@ def detect_objects(
             "split": source.attrs["split"],
             "classes": json.dumps(classes),
             "detector": settings["backend"],
+            "computed": computed,
         }
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
-            mark = store.digest(settings, code, group.attrs["digest"], given)
+            mark = store.digest(settings, code, computed, group.attrs["digest"], given)
             if parts.has(clip, mark):
                 continue
             pictures = Frames(group)

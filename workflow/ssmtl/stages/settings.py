@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Settings, Share
+from ssmtl.core.settings import Engine, Precision, Settings, Share
 
 
 class Frames(Settings):
@@ -57,6 +57,8 @@ class Detect(Settings):
             "memory runs out. 0 measures which of 1, 2, 4, ... is the fastest."
         ),
     )
+    precision: Precision = "auto"
+    engine: Engine = "auto"
     gpu_decode: bool = Field(
         False,
         description=(
@@ -131,6 +133,8 @@ class Teachers(Settings):
     resnet_seed: int = Field(0, ge=0, description="Seed of random ResNet weights.")
     resnet_size: int = Field(224, ge=32, description="Side of ResNet-50's input in pixels.")
     batch: int = Field(64, ge=1, description="Crops given to a teacher at once.")
+    precision: Precision = "auto"
+    engine: Engine = "auto"
     backend: str = Field(
         "darknet",
         description=(

@@ -160,14 +160,7 @@ def load_teacher(found: h5py.File, settings: dict, device) -> tuple:
     """The detector that says what objects are, None where their detections say so, and classes."""
     if classes := json.loads(found.attrs["classes"]):
         return None, classes
-    detector = detection.load(
-        settings["backend"],
-        settings["weights"],
-        cfg=settings["cfg"],
-        names=settings["names"],
-        image_size=settings["image_size"],
-        device=device,
-    )
+    detector = detection.load_configured(settings, device)
     return detector, list(detector.classes)
 
 

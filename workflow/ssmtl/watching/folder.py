@@ -19,7 +19,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
-from ssmtl.scoring.objects import load_for, model_settings
+from ssmtl.scoring.objects import load_for
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
@@ -103,19 +103,12 @@ def scorer_of(folder: Path, settings: dict) -> Scorer:
     for key in ("weights", "cfg", "names"):
         if (folder / detect[key]).is_file():
             detect[key] = str(folder / detect[key])
-    detector = detection.load(
-        detect["backend"],
-        detect["weights"],
-        cfg=detect["cfg"],
-        names=detect["names"],
-        image_size=detect["image_size"],
-        device=device,
-    )
+    detector = detection.load_configured(detect, device)
     model, _ = load_for(
         folder / "model.safetensors",
         list(detector.classes),
         settings["cubes"],
-        model_settings(settings["score"]),
+        settings["score"],
         device,
     )
     quantiles = read_calibration(folder / "calibration.h5", settings["score"], model.tasks)

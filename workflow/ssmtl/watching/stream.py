@@ -21,9 +21,8 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
 from ssmtl.core.threads import Prefetcher
 from ssmtl.detection.base import Boxes, Detector
-from ssmtl.learning.model import Model
 from ssmtl.scoring.fusion import combine, dominant_task
-from ssmtl.scoring.objects import check_range, concatenated, score_batch
+from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
 from ssmtl.stages import cubes
 from ssmtl.stages.detect import CPU_BATCH
 
@@ -41,7 +40,7 @@ class Scorer:
     """
 
     detector: Detector
-    model: Model
+    model: ScoringModel
     calibration: dict[str, np.ndarray]
     settings: dict[str, dict]
     device: torch.device
@@ -220,12 +219,7 @@ def task_scores(frames: list[Pending], scorer: Scorer) -> dict[str, np.ndarray]:
     crops = torch.cat([frame.crops for frame in frames])
     probs = np.concatenate([frame.class_probs for frame in frames])
     parts = [
-        score_batch(
-            scorer.model,
-            crops[start : start + batch],
-            {"class_probs": probs[start : start + batch]},
-            scorer.device,
-        )
+        scorer.model(crops[start : start + batch], {"class_probs": probs[start : start + batch]})
         for start in range(0, len(crops), batch)
     ]
     return concatenated(parts, names)

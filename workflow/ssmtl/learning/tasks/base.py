@@ -53,10 +53,11 @@ class Batch:
 
     def frames(self, index: Tensor) -> Tensor:
         """Frames picked from each cube: index int64 (T,) or (B, T) -> float (B, 3, T, S, S)."""
+        index = index.to(self.cubes.device)
         if index.ndim == 1:
-            index = index.expand(len(self.cubes), -1)
-        rows = torch.arange(len(self.cubes), device=self.cubes.device)[:, None]
-        picked = self.cubes[rows, index.to(self.cubes.device)]  # (B, T, S, S, 3)
+            picked = self.cubes[:, index]  # (B, T, S, S, 3)
+        else:
+            picked = self.cubes[torch.arange(len(index), device=index.device)[:, None], index]
         if self.mirrored is not None:
             picked[self.mirrored] = picked[self.mirrored].flip(3)
         # The strides of this permutation are torch's channels-last format: nothing is copied.
@@ -211,5 +212,6 @@ class Transformed(Task):
         return self.count * F.cross_entropy(logits.flatten(0, 1), label)
 
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
-        true = self.logits(features).softmax(2).diagonal(dim1=0, dim2=2)  # (B, count)
-        return 1 - true.mean(1)
+        found = self.logits(features).softmax(2)
+        true = torch.stack([found[number, :, number] for number in range(self.count)], 1)
+        return 1 - true.mean(1)  # of (B, count)

@@ -68,7 +68,7 @@ class Jigsaw(Transformed):
     def pieces(self, picture: Tensor, draw: Tensor | None) -> Tensor:
         """The nine pieces in their places, black around: (B, PIECES, 3, c, c)."""
         found = cells(picture)
-        cell = found.shape[-1]
+        cell = int(found.shape[-1])
         margin = min(LARGEST, round(self.shapes.settings["jigsaw_margin"] * cell))
         if draw is None:
             start = torch.full((1, PIECES, 2), margin // 2, device=found.device)
