@@ -2,4 +2,12 @@
 
 from ssmtl.detection.base import Boxes, Detector, class_vectors, detect, fastest_batch, load
 
-__all__ = ["Boxes", "Detector", "class_vectors", "detect", "fastest_batch", "load"]
+__all__ = [
+    "Boxes",
+    "Detector",
+    "class_vectors",
+    "detect",
+    "fastest_batch",
+    "load",
+    "load_configured",
+]

@@ -341,7 +341,8 @@ def load(
     """A detector from a Darknet `cfg` and its `weights`.
 
     names: file of class names, one a line; image_size: a multiple of 32 (the size in the .cfg is
-    not used); computed: `precision` and `engine`. Raises InputError for unreadable files and for layers of other networks.
+    not used); computed: `precision` and `engine`. Raises InputError for unreadable files and for
+    layers of other networks.
     """
     try:
         text = Path(cfg).read_text(encoding="utf-8")

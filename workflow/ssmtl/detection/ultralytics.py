@@ -114,7 +114,8 @@ def load(
     """A detector from Ultralytics detection weights.
 
     weights: path of a .pt file; one that is missing and carries a name of Ultralytics' own is
-    fetched to that path. names: file of class names, else those of the weights. cfg: must be "". computed: `precision` and `engine`.
+    fetched to that path. names: file of class names, else those of the weights. cfg: must be "".
+    computed: `precision` and `engine`.
     Raises InputError for missing or damaged weights and for models without class vectors.
     """
     if cfg:

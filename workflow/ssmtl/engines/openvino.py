@@ -1,4 +1,4 @@
-"""Networks run by OpenVINO on a CPU. The package is imported in this file alone, and is optional."""
+"""Networks run by OpenVINO on a CPU. The package is optional, and imported in this file alone."""
 
 import threading
 import warnings
