@@ -34,7 +34,10 @@ include: "rules/image_models.smk"
 rule all:
     default_target: True
     input:
-        expand("results/{dataset}/report.html", dataset=RUN["datasets"]),
+        expand("results/{dataset}/report.html", dataset=jobs.chosen["datasets"]),
+
+
+check_targets()
 
 
 onsuccess:

@@ -3,8 +3,8 @@
 
 rule ablation:
     input:
-        metrics=lambda w: ablation_files("evaluate", "metrics.json", w.dataset),
-        cards=lambda w: ablation_files("train", "model.json", w.dataset),
+        metrics=jobs.ablation_files("evaluate", "metrics.json"),
+        cards=jobs.ablation_files("train", "model.json"),
     output:
         page=report(
             "results/{dataset}/ablation.html",
@@ -25,8 +25,8 @@ rule ablation:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        plan=lambda w: json.dumps(settings_tree.ablation_plan(config, w.dataset), sort_keys=True),
-        code=code("ablation"),
+        plan=jobs.ablation_plan,
+        code=jobs.code("ablation"),
     shell:
-        "python -m ssmtl ablation {output} --dataset {wildcards.dataset} --plan {params.plan:q}"
-        " --metrics {input.metrics} --cards {input.cards} 2>&1 | tee {log}"
+        "python -m ssmtl ablation {output:q} --dataset {wildcards.dataset:q} --plan {params.plan:q}"
+        " --metrics {input.metrics:q} --cards {input.cards:q} 2>&1 | tee {log:q}"

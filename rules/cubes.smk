@@ -1,9 +1,9 @@
 rule cubes:
     input:
-        frames=f"{SHARD}/frames.h5",
-        detections=f"{SHARD}/detections.h5",
+        frames=f"{paths.SHARD}/frames.h5",
+        detections=f"{paths.SHARD}/detections.h5",
     output:
-        f"{SHARD}/cubes.h5",
+        f"{paths.SHARD}/cubes.h5",
     log:
         "results/{dataset}/logs/cubes_{split}_{shard}.log",
     benchmark:
@@ -12,10 +12,10 @@ rule cubes:
         "../envs/ssmtl.yaml"
     threads: 2
     resources:
-        **limits("cubes"),
+        **jobs.limits("cubes"),
     params:
-        options=options("cubes"),
-        code=code("cubes"),
+        options=jobs.options("cubes"),
+        code=jobs.code("cubes"),
     shell:
-        "python -m ssmtl cubes {output} --frames {input.frames} --detections {input.detections}"
-        " --split {wildcards.split} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl cubes {output:q} --frames {input.frames:q} --detections {input.detections:q}"
+        " --split {wildcards.split:q} {params.options} 2>&1 | tee {log:q}"

@@ -10,14 +10,14 @@ rule scenes:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("scenes"),
+        **jobs.limits("scenes"),
     params:
         # The options of the data set are those of the command.
-        options=lambda w: settings_tree.flags(dataset(w.dataset)["options"]),
-        code=code("scenes"),
+        options=jobs.scenes_options,
+        code=jobs.code("scenes"),
     shell:
-        "python -m ssmtl scenes data/{wildcards.dataset} {params.options} --jobs {threads}"
-        " 2>&1 | tee {log}"
+        "python -m ssmtl scenes data/{wildcards.dataset:q} {params.options} --jobs {threads}"
+        " 2>&1 | tee {log:q}"
 
 
 rule fetch:
@@ -29,34 +29,34 @@ rule fetch:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        reader=lambda w: dataset(w.dataset)["reader"],
+        reader=jobs.reader,
     shell:
-        "python -m ssmtl fetch {output} --reader {params.reader} 2>&1 | tee {log}"
+        "python -m ssmtl fetch {output:q} --reader {params.reader:q} 2>&1 | tee {log:q}"
 
 
 rule clips:
     # A shard's own rows of the manifest: a clip or a label elsewhere must not touch the shard.
     input:
-        scenes_file,
+        jobs.scenes_file,
     output:
-        f"{SHARD}/clips.csv",
+        f"{paths.SHARD}/clips.csv",
     log:
         "results/{dataset}/logs/clips_{split}_{shard}.log",
     localrule: True
     conda:
         "../envs/ssmtl.yaml"
     params:
-        options=clips_options,
-        clips=sources,
-        code=clips_code,
+        options=jobs.clips_options,
+        clips=jobs.sources,
+        code=jobs.code("clips"),
     shell:
-        "python -m ssmtl manifest {output} --dataset {wildcards.dataset} --split {wildcards.split}"
-        " --shard {wildcards.shard} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl manifest {output:q} --dataset {wildcards.dataset:q} --split {wildcards.split:q}"
+        " --shard {wildcards.shard:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule manifest:
     input:
-        scenes_file,
+        jobs.scenes_file,
     output:
         "results/{dataset}/manifest.csv",
     log:
@@ -67,9 +67,9 @@ rule manifest:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        options=manifest_options,
-        clips=labels,
-        code=manifest_code,
+        options=jobs.manifest_options,
+        clips=jobs.labels,
+        code=jobs.code("manifest"),
     shell:
-        "python -m ssmtl manifest {output} --dataset {wildcards.dataset} {params.options}"
-        " 2>&1 | tee {log}"
+        "python -m ssmtl manifest {output:q} --dataset {wildcards.dataset:q} {params.options}"
+        " 2>&1 | tee {log:q}"

@@ -1,10 +1,10 @@
 rule detect:
     input:
-        frames=f"{SHARD}/frames.h5",
-        boxes=imported_boxes,
-        models=lambda w: model_files("detect", w),
+        frames=f"{paths.SHARD}/frames.h5",
+        boxes=jobs.boxes,
+        models=jobs.network_files("detect"),
     output:
-        f"{SHARD}/detections.h5",
+        f"{paths.SHARD}/detections.h5",
     log:
         "results/{dataset}/logs/detect_{split}_{shard}.log",
     benchmark:
@@ -13,15 +13,15 @@ rule detect:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("detect"),
+        **jobs.limits("detect"),
         gpu=1,
     params:
-        options=options("detect"),
-        boxes=lambda w, input: f"--boxes {input.boxes}" if input.boxes else "",
-        code=code("detect"),
+        options=jobs.options("detect"),
+        boxes=jobs.boxes_option,
+        code=jobs.code("detect"),
     shell:
-        "python -m ssmtl detect {output} --frames {input.frames} {params.boxes} {params.options}"
-        " 2>&1 | tee {log}"
+        "python -m ssmtl detect {output:q} --frames {input.frames:q} {params.boxes} {params.options}"
+        " 2>&1 | tee {log:q}"
 
 
 rule demo_detector:
@@ -34,4 +34,4 @@ rule demo_detector:
         "../envs/ssmtl.yaml"
     threads: 16
     shell:
-        "python -m ssmtl train-detector {output} --jobs {threads} 2>&1 | tee {log}"
+        "python -m ssmtl train-detector {output:q} --jobs {threads} 2>&1 | tee {log:q}"

@@ -1,18 +1,16 @@
 rule evaluate:
     input:
         manifest="results/{dataset}/manifest.csv",
-        scores=lambda w: [
-            f"{run_of('score', w)}/scores/{shard}.h5" for shard in shards(w.dataset, "test")
-        ],
+        scores=jobs.scores,
     output:
         metrics=report(
-            f"{RUN_FOLDER}/metrics.json",
+            f"{paths.RUN}/metrics.json",
             caption="../workflow/report/metrics.rst",
             category="{dataset}",
             subcategory="metrics",
         ),
         table=report(
-            f"{RUN_FOLDER}/frame_scores.csv",
+            f"{paths.RUN}/frame_scores.csv",
             caption="../workflow/report/frame_scores.rst",
             category="{dataset}",
             subcategory="metrics",
@@ -25,12 +23,12 @@ rule evaluate:
         "../envs/ssmtl.yaml"
     threads: 2
     resources:
-        **limits("evaluate"),
+        **jobs.limits("evaluate"),
     params:
-        options=options("evaluate"),
-        truth=truth,
-        code=code("evaluate"),
+        options=jobs.options("evaluate"),
+        truth=jobs.truth,
+        code=jobs.code("evaluate"),
     shell:
-        "python -m ssmtl evaluate {output.metrics} {output.table} --manifest {input.manifest}"
-        " --scores {input.scores} --dataset {wildcards.dataset} --model-name {wildcards.model}"
-        " {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl evaluate {output.metrics:q} {output.table:q} --manifest {input.manifest:q}"
+        " --scores {input.scores:q} --dataset {wildcards.dataset:q} --model-name {wildcards.model:q}"
+        " {params.options} 2>&1 | tee {log:q}"

@@ -1,8 +1,8 @@
 rule frames:
     input:
-        clips=f"{SHARD}/clips.csv",
+        clips=f"{paths.SHARD}/clips.csv",
     output:
-        f"{SHARD}/frames.h5",
+        f"{paths.SHARD}/frames.h5",
     log:
         "results/{dataset}/logs/frames_{split}_{shard}.log",
     benchmark:
@@ -11,10 +11,10 @@ rule frames:
         "../envs/ssmtl.yaml"
     threads: 2
     resources:
-        **limits("frames"),
+        **jobs.limits("frames"),
     params:
-        options=options("frames"),
-        code=code("frames"),
+        options=jobs.options("frames"),
+        code=jobs.code("frames"),
     shell:
-        "python -m ssmtl frames {output} --manifest {input.clips} --split {wildcards.split}"
-        " --shard {wildcards.shard} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl frames {output:q} --manifest {input.clips:q} --split {wildcards.split:q}"
+        " --shard {wildcards.shard:q} {params.options} 2>&1 | tee {log:q}"

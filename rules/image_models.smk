@@ -4,54 +4,54 @@
 
 use rule train as train_images with:
     input:
-        cubes=own_images("train"),
+        cubes=paths.own_images("train"),
         teachers=[],
     output:
-        model=f"{IMAGE_RUN}/model.safetensors",
-        card=f"{IMAGE_RUN}/model.json",
-        history=f"{IMAGE_RUN}/history.csv",
+        model=f"{paths.IMAGE_RUN}/model.safetensors",
+        card=f"{paths.IMAGE_RUN}/model.json",
+        history=f"{paths.IMAGE_RUN}/history.csv",
     log:
         "results/{imageset}/logs/train_{normal}_{model}_{seed}.log",
     benchmark:
         "results/{imageset}/benchmarks/train_{normal}_{model}_{seed}.tsv"
     threads: 1
     params:
-        options=picture_options("train"),
-        code=code("train"),
-        state=f"{IMAGE_RUN}/.state",
-        folder=IMAGE_RUN,
+        options=jobs.picture_options("train"),
+        code=jobs.code("train"),
+        state=f"{paths.IMAGE_RUN}/.state",
+        folder=paths.IMAGE_RUN,
 
 
 use rule calibrate as calibrate_images with:
     input:
-        model=f"{IMAGE_RUN}/model.safetensors",
-        cubes=own_images("train"),
+        model=f"{paths.IMAGE_RUN}/model.safetensors",
+        cubes=paths.own_images("train"),
         teachers=[],
     output:
-        f"{IMAGE_RUN}/calibration.h5",
+        f"{paths.IMAGE_RUN}/calibration.h5",
     log:
         "results/{imageset}/logs/calibrate_{normal}_{model}_{seed}.log",
     benchmark:
         "results/{imageset}/benchmarks/calibrate_{normal}_{model}_{seed}.tsv"
     threads: 1
     params:
-        options=picture_options("score"),
-        code=code("calibrate"),
+        options=jobs.picture_options("score"),
+        code=jobs.code("calibrate"),
 
 
 use rule score as score_images with:
     input:
-        model=f"{IMAGE_RUN}/model.safetensors",
-        calibration=image_calibration,
-        cubes="results/{imageset}/data/{source}/test/images.h5",
+        model=f"{paths.IMAGE_RUN}/model.safetensors",
+        calibration=jobs.image_calibration,
+        cubes=paths.IMAGES.replace("{split}", "test"),
         teachers=[],
     output:
-        f"{IMAGE_RUN}/scores/{{source}}.h5",
+        f"{paths.IMAGE_RUN}/scores/{{source}}.h5",
     log:
         "results/{imageset}/logs/score_{normal}_{model}_{seed}_{source}.log",
     benchmark:
         "results/{imageset}/benchmarks/score_{normal}_{model}_{seed}_{source}.tsv"
     threads: 1
     params:
-        options=options("score"),
-        code=code("score"),
+        options=jobs.options("score"),
+        code=jobs.code("score"),

@@ -3,19 +3,19 @@
 
 rule images:
     output:
-        "results/{imageset}/data/{source}/{split}/images.h5",
+        paths.IMAGES,
     log:
         "results/{imageset}/logs/images_{source}_{split}.log",
     conda:
         "../envs/ssmtl.yaml"
     threads: 4
     resources:
-        **limits("images"),
+        **jobs.limits("images"),
     params:
-        options=options("images"),
-        source=image_source,
-        files=lambda w: image_listing(w.source, w.split),
-        code=images_code,
+        options=jobs.options("images"),
+        source=jobs.image_source,
+        files=jobs.image_listing,
+        code=jobs.code("images"),
     shell:
-        "python -m ssmtl images {output} --dataset {wildcards.source} --split {wildcards.split} {params.source}"
-        " {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl images {output:q} --dataset {wildcards.source:q} --split {wildcards.split:q} {params.source}"
+        " {params.options} 2>&1 | tee {log:q}"

@@ -4,8 +4,8 @@
 
 rule pixel_baseline:
     input:
-        train=own_images("train"),
-        test="results/{imageset}/data/{source}/test/images.h5",
+        train=paths.own_images("train"),
+        test=paths.IMAGES.replace("{split}", "test"),
     output:
         "results/{imageset}/models/{normal}/pixel/scores/{source}.h5",
     log:
@@ -13,20 +13,18 @@ rule pixel_baseline:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        options=normal_option,
-        code=code("pixel_baseline"),
+        options=jobs.normal_option,
+        code=jobs.code("pixel_baseline"),
     shell:
-        "python -m ssmtl pixel-baseline {output} --train {input.train} --test {input.test}"
-        " {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl pixel-baseline {output:q} --train {input.train:q} --test {input.test:q}"
+        " {params.options} 2>&1 | tee {log:q}"
 
 
 rule protocol:
     input:
-        images=lambda w: [
-            f"results/{w.imageset}/data/{source}/test/images.h5" for source in protocol_sources(w)
-        ],
-        scores=protocol_scores,
-        runs=protocol_files,
+        images=jobs.protocol_images,
+        scores=jobs.protocol_scores,
+        runs=jobs.protocol_files,
     output:
         page=report(
             "results/{imageset}/{protocol}.html",
@@ -49,9 +47,9 @@ rule protocol:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        plan=protocol_plan,
-        code=code("protocol"),
+        plan=jobs.protocol_plan,
+        code=jobs.code("protocol"),
     shell:
-        "python -m ssmtl protocol {output} --protocol {wildcards.protocol}"
-        " --dataset {wildcards.imageset} --plan {params.plan:q} --images {input.images}"
-        " --scores {input.scores} 2>&1 | tee {log}"
+        "python -m ssmtl protocol {output:q} --protocol {wildcards.protocol:q}"
+        " --dataset {wildcards.imageset:q} --plan {params.plan:q} --images {input.images:q}"
+        " --scores {input.scores:q} 2>&1 | tee {log:q}"

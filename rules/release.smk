@@ -3,9 +3,9 @@
 
 rule use_released:
     input:
-        released_files,
+        jobs.released_files,
     output:
-        expand(f"{RUN_FOLDER}/{{file}}", file=RELEASED_FILES, allow_missing=True),
+        expand(f"{paths.RUN}/{{file}}", file=RELEASED_FILES, allow_missing=True),
     log:
         "results/{dataset}/logs/take_{model}_{seed}.log",
     wildcard_constraints:
@@ -14,32 +14,33 @@ rule use_released:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        folder=RUN_FOLDER,
-        released=released_folder,
+        folder=paths.RUN,
+        released=jobs.released,
     shell:
-        "python -m ssmtl use-released {params.folder} --released {params.released}"
-        " --seed {wildcards.seed} --model-name {wildcards.model} 2>&1 | tee {log}"
+        "python -m ssmtl use-released {params.folder:q} --released {params.released:q}"
+        " --seed {wildcards.seed:q} --model-name {wildcards.model:q} 2>&1 | tee {log:q}"
 
 
 rule release:
     input:
-        expand(f"{RUN_FOLDER}/{{file}}", file=RELEASED_FILES, allow_missing=True),
-        model=f"{RUN_FOLDER}/model.safetensors",
-        metrics=f"{RUN_FOLDER}/metrics.json",
+        expand(f"{paths.RUN}/{{file}}", file=RELEASED_FILES, allow_missing=True),
+        model=f"{paths.RUN}/model.safetensors",
+        metrics=f"{paths.RUN}/metrics.json",
     output:
-        expand(f"{RELEASE}/{{file}}", file=[*RELEASED_FILES, "README.md"], allow_missing=True),
+        expand(f"{paths.RELEASE}/{{file}}", file=[*RELEASED_FILES, CARD], allow_missing=True),
     log:
         "results/{dataset}/logs/release_{model}_{seed}.log",
     localrule: True
     conda:
         "../envs/ssmtl.yaml"
     params:
-        folder=RELEASE,
-        run=lambda w, input: Path(input.model).parent,
-        reader=lambda w: dataset(w.dataset)["reader"],
-        config=run_config,
-        code=code("release"),
+        folder=paths.RELEASE,
+        made_by=f"snakemake --cores all {paths.RELEASE}/{CARD}",
+        run=paths.RUN,
+        reader=jobs.reader,
+        config=jobs.run_config,
+        code=jobs.code("release"),
     shell:
-        "python -m ssmtl release {params.folder} --run-folder {params.run}"
-        " --metrics {input.metrics} --reader {params.reader} --config {params.config:q}"
-        " --made-by 'snakemake --cores all {params.folder}/README.md' 2>&1 | tee {log}"
+        "python -m ssmtl release {params.folder:q} --run-folder {params.run:q}"
+        " --metrics {input.metrics:q} --reader {params.reader:q} --config {params.config:q}"
+        " --made-by {params.made_by:q} 2>&1 | tee {log:q}"

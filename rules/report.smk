@@ -1,14 +1,14 @@
 rule report:
     input:
         manifest="results/{dataset}/manifest.csv",
-        frames=shard_files("frames"),
-        detections=shard_files("detections"),
-        cubes=lambda w: stored_files("cubes", w),
-        teachers=lambda w: stored_files("teachers", w),
-        histories=lambda w: expand("{run}/history.svg", run=run_folders(w.dataset)),
-        metrics=lambda w: expand("{run}/metrics.json", run=run_folders(w.dataset)),
-        models=lambda w: expand("{run}/model.safetensors", run=first_folders("models", w.dataset)),
-        videos=lambda w: first_folders("videos", w.dataset),
+        frames=jobs.files("frames"),
+        detections=jobs.files("detections"),
+        cubes=jobs.stored("cubes"),
+        teachers=jobs.stored("teachers"),
+        histories=jobs.each_run("history.svg"),
+        metrics=jobs.each_run("metrics.json"),
+        models=jobs.first_models,
+        videos=jobs.first_videos,
     output:
         report(
             "results/{dataset}/report.html",
@@ -21,25 +21,25 @@ rule report:
     conda:
         "../envs/ssmtl.yaml"
     resources:
-        **limits("report"),
+        **jobs.limits("report"),
     params:
-        runs=lambda w: run_folders(w.dataset),
+        runs=jobs.runs,
         # Undeclared: a stage that ran outside Snakemake has none, and times alone rerun nothing.
         benchmarks="results/{dataset}/benchmarks",
-        config=shown_config,
-        code=code("report"),
+        config=jobs.report_config,
+        code=jobs.code("report"),
     shell:
-        "python -m ssmtl report {output} --dataset {wildcards.dataset} --config {params.config:q}"
-        " --manifest {input.manifest} --frames {input.frames} --detections {input.detections}"
-        " --cubes {input.cubes} --teachers {input.teachers} --runs {params.runs}"
-        " --videos {input.videos} --benchmarks {params.benchmarks} 2>&1 | tee {log}"
+        "python -m ssmtl report {output:q} --dataset {wildcards.dataset:q} --config {params.config:q}"
+        " --manifest {input.manifest:q} --frames {input.frames:q} --detections {input.detections:q}"
+        " --cubes {input.cubes:q} --teachers {input.teachers:q} --runs {params.runs:q}"
+        " --videos {input.videos:q} --benchmarks {params.benchmarks:q} 2>&1 | tee {log:q}"
 
 
 rule figures:
     # For papers; the pages draw their own.
     input:
-        metrics=f"{RUN_FOLDER}/metrics.json",
-        table=f"{RUN_FOLDER}/frame_scores.csv",
+        metrics=f"{paths.RUN}/metrics.json",
+        table=f"{paths.RUN}/frame_scores.csv",
     output:
         report(
             expand(
@@ -57,7 +57,7 @@ rule figures:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        run=lambda w, input: Path(input.metrics).parent,
-        code=code("figures"),
+        run=paths.RUN,
+        code=jobs.code("figures"),
     shell:
-        "python -m ssmtl figures {output} --run-folder {params.run} 2>&1 | tee {log}"
+        "python -m ssmtl figures {output:q} --run-folder {params.run:q} 2>&1 | tee {log:q}"

@@ -1,10 +1,10 @@
 rule calibrate:
     input:
-        model=lambda w: f"{run_of('train', w)}/model.safetensors",
-        cubes=shard_files("cubes", "train"),
-        teachers=shard_files("teachers", "train"),
+        model=jobs.weights,
+        cubes=jobs.files("cubes", "train"),
+        teachers=jobs.files("teachers", "train"),
     output:
-        f"{RUN_FOLDER}/calibration.h5",
+        f"{paths.RUN}/calibration.h5",
     log:
         "results/{dataset}/logs/calibrate_{model}_{seed}.log",
     benchmark:
@@ -15,24 +15,24 @@ rule calibrate:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("calibrate"),
+        **jobs.limits("calibrate"),
         gpu=1,
     params:
-        options=options("score"),
-        code=code("calibrate"),
+        options=jobs.options("score"),
+        code=jobs.code("calibrate"),
     shell:
-        "python -m ssmtl calibrate {output} --model {input.model} --cubes {input.cubes}"
-        " --teachers {input.teachers} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl calibrate {output:q} --model {input.model:q} --cubes {input.cubes:q}"
+        " --teachers {input.teachers:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule score:
     input:
-        model=lambda w: f"{run_of('train', w)}/model.safetensors",
-        calibration=f"{RUN_FOLDER}/calibration.h5",
-        cubes=f"{TEST_SHARD}/cubes.h5",
-        teachers=f"{TEST_SHARD}/teachers.h5",
+        model=jobs.weights,
+        calibration=f"{paths.RUN}/calibration.h5",
+        cubes=f"{paths.TEST_SHARD}/cubes.h5",
+        teachers=f"{paths.TEST_SHARD}/teachers.h5",
     output:
-        f"{RUN_FOLDER}/scores/{{shard}}.h5",
+        f"{paths.RUN}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
     benchmark:
@@ -43,26 +43,26 @@ rule score:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("score"),
+        **jobs.limits("score"),
         gpu=1,
     params:
-        options=options("score"),
-        code=code("score"),
+        options=jobs.options("score"),
+        code=jobs.code("score"),
     shell:
-        "python -m ssmtl score {output} --model {input.model} --calibration {input.calibration}"
-        " --cubes {input.cubes} --teachers {input.teachers} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl score {output:q} --model {input.model:q} --calibration {input.calibration:q}"
+        " --cubes {input.cubes:q} --teachers {input.teachers:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule score_frames:
     # The same scores, without cubes.h5 and teachers.h5 of the test clips.
     input:
-        model=lambda w: f"{run_of('train', w)}/model.safetensors",
-        calibration=f"{RUN_FOLDER}/calibration.h5",
-        frames=f"{TEST_SHARD}/frames.h5",
-        detections=f"{TEST_SHARD}/detections.h5",
-        models=lambda w: model_files("teachers", w),
+        model=jobs.weights,
+        calibration=f"{paths.RUN}/calibration.h5",
+        frames=f"{paths.TEST_SHARD}/frames.h5",
+        detections=f"{paths.TEST_SHARD}/detections.h5",
+        models=jobs.network_files("teachers"),
     output:
-        f"{RUN_FOLDER}/scores/{{shard}}.h5",
+        f"{paths.RUN}/scores/{{shard}}.h5",
     log:
         "results/{dataset}/logs/score_{model}_{seed}_{shard}.log",
     benchmark:
@@ -73,15 +73,14 @@ rule score_frames:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("score_frames"),
+        **jobs.limits("score_frames"),
         gpu=1,
     params:
-        options=options("score"),
-        cubes=lambda w: settings_tree.flags(settings("cubes", w), "cubes_"),
-        teachers=lambda w: settings_tree.flags(settings("teachers", w), "teachers_"),
-        code=code("score_frames"),
+        cubes=jobs.scored_from("cubes"),
+        teachers=jobs.scored_from("teachers"),
+        code=jobs.code("score_frames"),
     shell:
-        "python -m ssmtl score-frames {output} --model {input.model}"
-        " --calibration {input.calibration} --frames {input.frames}"
-        " --detections {input.detections} {params.options} {params.cubes} {params.teachers}"
-        " 2>&1 | tee {log}"
+        "python -m ssmtl score-frames {output:q} --model {input.model:q}"
+        " --calibration {input.calibration:q} --frames {input.frames:q}"
+        " --detections {input.detections:q} {params.options} {params.cubes} {params.teachers}"
+        " 2>&1 | tee {log:q}"

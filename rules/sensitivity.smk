@@ -4,30 +4,28 @@
 rule sensitivity:
     input:
         manifest="results/{dataset}/manifest.csv",
-        scores=lambda w: [
-            f"{run_of('score', w)}/scores/{shard}.h5" for shard in shards(w.dataset, "test")
-        ],
-        calibration=lambda w: f"{run_of('score', w)}/calibration.h5",
+        scores=jobs.scores,
+        calibration=jobs.calibration,
     output:
-        f"{RUN_FOLDER}/sensitivity.csv",
+        f"{paths.RUN}/sensitivity.csv",
     log:
         "results/{dataset}/logs/sensitivity_{model}_{seed}.log",
     conda:
         "../envs/ssmtl.yaml"
     params:
-        options=options("sensitivity"),
-        configured=configured_point,
-        smoothing=lambda w: settings("evaluate", w)["smoothing"],
-        code=code("sensitivity"),
+        options=jobs.options("sensitivity"),
+        configured=jobs.configured_point,
+        smoothing=jobs.smoothing,
+        code=jobs.code("sensitivity"),
     shell:
-        "python -m ssmtl sensitivity {output} --manifest {input.manifest} --scores {input.scores}"
-        " --calibration {input.calibration} --configured {params.configured:q}"
-        " --model-name {wildcards.model} --smoothing {params.smoothing} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl sensitivity {output:q} --manifest {input.manifest:q} --scores {input.scores:q}"
+        " --calibration {input.calibration:q} --configured {params.configured:q}"
+        " --model-name {wildcards.model:q} --smoothing {params.smoothing:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule sensitivity_page:
     input:
-        lambda w: expand("{run}/sensitivity.csv", run=run_folders(w.dataset)),
+        jobs.each_run("sensitivity.csv"),
     output:
         page=report(
             "results/{dataset}/sensitivity.html",
@@ -42,8 +40,8 @@ rule sensitivity_page:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        about=shown_notes,
-        code=code("sensitivity_page"),
+        about=jobs.notes,
+        code=jobs.code("sensitivity_page"),
     shell:
-        "python -m ssmtl sensitivity-page {output} --dataset {wildcards.dataset} --tables {input}"
-        " --about {params.about:q} 2>&1 | tee {log}"
+        "python -m ssmtl sensitivity-page {output:q} --dataset {wildcards.dataset:q} --tables {input:q}"
+        " --about {params.about:q} 2>&1 | tee {log:q}"

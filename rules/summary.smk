@@ -1,15 +1,9 @@
 rule summary:
     # All data sets, models and seeds side by side.
     input:
-        metrics=[f"{run}/metrics.json" for name in compared() for run in run_folders(name)],
-        figures=[
-            f"{folder}/{figure}.{suffix}"
-            for name in compared()
-            for folder in first_folders("figures", name)
-            for figure in ("roc", "timelines")
-            for suffix in ("svg", "pdf")
-        ],
-        reports=expand("results/{dataset}/report.html", dataset=compared()),
+        metrics=jobs.compared_metrics,
+        figures=jobs.compared_figures,
+        reports=jobs.compared_reports,
     output:
         page=report(
             "results/summary.html",
@@ -47,15 +41,8 @@ rule summary:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        published=json.dumps(
-            {
-                name: dataset(name)["published"]
-                for name in compared()
-                if "published" in dataset(name)
-            },
-            sort_keys=True,
-        ),
-        code=code("summary"),
+        published=jobs.published,
+        code=jobs.code("summary"),
     shell:
-        "python -m ssmtl summary {output} --metrics {input.metrics}"
-        " --published {params.published:q} 2>&1 | tee {log}"
+        "python -m ssmtl summary {output:q} --metrics {input.metrics:q}"
+        " --published {params.published:q} 2>&1 | tee {log:q}"

@@ -1,11 +1,11 @@
 rule teachers:
     input:
-        frames=f"{SHARD}/frames.h5",
-        detections=f"{SHARD}/detections.h5",
-        cubes=f"{SHARD}/cubes.h5",
-        models=lambda w: model_files("teachers", w),
+        frames=f"{paths.SHARD}/frames.h5",
+        detections=f"{paths.SHARD}/detections.h5",
+        cubes=f"{paths.SHARD}/cubes.h5",
+        models=jobs.network_files("teachers"),
     output:
-        f"{SHARD}/teachers.h5",
+        f"{paths.SHARD}/teachers.h5",
     log:
         "results/{dataset}/logs/teachers_{split}_{shard}.log",
     benchmark:
@@ -14,11 +14,11 @@ rule teachers:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("teachers"),
+        **jobs.limits("teachers"),
         gpu=1,
     params:
-        options=options("teachers"),
-        code=code("teachers"),
+        options=jobs.options("teachers"),
+        code=jobs.code("teachers"),
     shell:
-        "python -m ssmtl teachers {output} --frames {input.frames} --detections {input.detections}"
-        " --cubes {input.cubes} --split {wildcards.split} {params.options} 2>&1 | tee {log}"
+        "python -m ssmtl teachers {output:q} --frames {input.frames:q} --detections {input.detections:q}"
+        " --cubes {input.cubes:q} --split {wildcards.split:q} {params.options} 2>&1 | tee {log:q}"

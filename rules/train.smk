@@ -1,11 +1,11 @@
 rule train:
     input:
-        cubes=shard_files("cubes", "train"),
-        teachers=shard_files("teachers", "train"),
+        cubes=jobs.files("cubes", "train"),
+        teachers=jobs.files("teachers", "train"),
     output:
-        model=f"{RUN_FOLDER}/model.safetensors",
-        card=f"{RUN_FOLDER}/model.json",
-        history=f"{RUN_FOLDER}/history.csv",
+        model=f"{paths.RUN}/model.safetensors",
+        card=f"{paths.RUN}/model.json",
+        history=f"{paths.RUN}/history.csv",
     log:
         "results/{dataset}/logs/train_{model}_{seed}.log",
     benchmark:
@@ -16,30 +16,30 @@ rule train:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("train"),
+        **jobs.limits("train"),
         gpu=1,
     params:
-        options=options("train"),
-        code=code("train"),
+        options=jobs.options("train"),
+        code=jobs.code("train"),
         # Undeclared on purpose: Snakemake deletes the outputs of a failed job, this stays.
-        state=f"{RUN_FOLDER}/.state",
-        folder=RUN_FOLDER,
+        state=f"{paths.RUN}/.state",
+        folder=paths.RUN,
     # Not in params: the number of GPUs changes nothing that is worth another run.
     shell:
         "launcher='-m torch.distributed.run --standalone --nproc_per_node={resources.gpu}';"
         " [ {resources.gpu} -gt 1 ] || launcher=;"
-        " python $launcher -m ssmtl train {params.folder} --cubes {input.cubes}"
-        " --teachers {input.teachers} --state {params.state} --seed {wildcards.seed}"
-        " --model-name {wildcards.model}"
-        " {params.options} 2>&1 | tee {log}"
+        " python $launcher -m ssmtl train {params.folder:q} --cubes {input.cubes:q}"
+        " --teachers {input.teachers:q} --state {params.state:q} --seed {wildcards.seed:q}"
+        " --model-name {wildcards.model:q}"
+        " {params.options} 2>&1 | tee {log:q}"
 
 
 rule history:
     input:
-        f"{RUN_FOLDER}/history.csv",
+        f"{paths.RUN}/history.csv",
     output:
         report(
-            f"{RUN_FOLDER}/history.svg",
+            f"{paths.RUN}/history.svg",
             caption="../workflow/report/history.rst",
             category="{dataset}",
             subcategory="training",
@@ -50,6 +50,6 @@ rule history:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        code=code("history"),
+        code=jobs.code("history"),
     shell:
-        "python -m ssmtl history {output} --history {input} 2>&1 | tee {log}"
+        "python -m ssmtl history {output:q} --history {input:q} 2>&1 | tee {log:q}"

@@ -1,14 +1,12 @@
 rule videos:
     input:
-        frames=shard_files("frames", "test"),
-        scores=lambda w: [
-            f"{run_of('score', w)}/scores/{shard}.h5" for shard in shards(w.dataset, "test")
-        ],
-        calibration=lambda w: f"{run_of('score', w)}/calibration.h5",
-        table=f"{RUN_FOLDER}/frame_scores.csv",
+        frames=jobs.files("frames", "test"),
+        scores=jobs.scores,
+        calibration=jobs.calibration,
+        table=f"{paths.RUN}/frame_scores.csv",
     output:
         report(
-            directory("results/{dataset}/videos/{model}/seed{seed}"),
+            directory(paths.VIDEOS),
             patterns=["{clip}.mp4"],
             caption="../workflow/report/videos.rst",
             category="{dataset}",
@@ -22,9 +20,9 @@ rule videos:
         "../envs/ssmtl.yaml"
     threads: 4
     resources:
-        **limits("videos"),
+        **jobs.limits("videos"),
     params:
-        code=code("videos"),
+        code=jobs.code("videos"),
     shell:
-        "python -m ssmtl videos {output} --frames {input.frames} --scores {input.scores}"
-        " --table {input.table} --calibration {input.calibration} 2>&1 | tee {log}"
+        "python -m ssmtl videos {output:q} --frames {input.frames:q} --scores {input.scores:q}"
+        " --table {input.table:q} --calibration {input.calibration:q} 2>&1 | tee {log:q}"

@@ -3,11 +3,11 @@
 
 rule watcher:
     input:
-        model=lambda w: f"{run_of('train', w)}/model.safetensors",
-        calibration=f"{RUN_FOLDER}/calibration.h5",
-        frames=shard_files("frames", "train"),
+        model=jobs.weights,
+        calibration=f"{paths.RUN}/calibration.h5",
+        frames=jobs.files("frames", "train"),
     output:
-        "results/{dataset}/watcher/{model}/seed{seed}/watcher.json",
+        f"{paths.WATCHER}/watcher.json",
     log:
         "results/{dataset}/logs/watcher_{model}_{seed}.log",
     benchmark:
@@ -18,12 +18,13 @@ rule watcher:
         "../envs/ssmtl.yaml"
     threads: 16
     resources:
-        **limits("watcher"),
+        **jobs.limits("watcher"),
         gpu=1,
     params:
-        config=run_config,
-        code=code("watcher"),
+        folder=paths.WATCHER,
+        config=jobs.run_config,
+        code=jobs.code("watcher"),
     shell:
-        "python -m ssmtl watcher $(dirname {output}) --model {input.model}"
-        " --calibration {input.calibration} --frames {input.frames} --config {params.config:q}"
-        " 2>&1 | tee {log}"
+        "python -m ssmtl watcher {params.folder:q} --model {input.model:q}"
+        " --calibration {input.calibration:q} --frames {input.frames:q} --config {params.config:q}"
+        " 2>&1 | tee {log:q}"
