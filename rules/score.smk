@@ -76,6 +76,7 @@ rule score_frames:
         **jobs.limits("score_frames"),
         gpu=1,
     params:
+        options=jobs.options("score_frames"),
         cubes=jobs.scored_from("cubes"),
         teachers=jobs.scored_from("teachers"),
         code=jobs.code("score_frames"),
