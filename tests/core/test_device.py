@@ -8,6 +8,7 @@ import torch
 from forks import context
 
 from ssmtl.core import device
+from ssmtl.core.errors import InputError
 
 
 def take(queue, folder: str, go) -> None:
@@ -30,6 +31,18 @@ def test_processes_of_one_machine_take_different_gpus(tmp_path):
     later.start()
     assert queue.get(timeout=60) == 0
     later.join()
+
+
+def test_locks_lie_in_a_folder_of_one_s_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = device.private_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)  # by an older version
+    assert device.private_folder().stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(InputError, match="belongs to somebody else"):
+        device.private_folder()
 
 
 @pytest.mark.parametrize("limit", [2**30, float("inf")])

@@ -1,10 +1,10 @@
 """Detectors: the shared `detect`, the three back ends, and their errors."""
 
 import functools
+import hashlib
 import logging
 import os
 import urllib.error
-import urllib.request
 from io import BytesIO
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from ssmtl.core import download
 from ssmtl.core.errors import InputError
 
 # Before anything of Ultralytics: the back end sets the environment it reads on import.
@@ -479,20 +480,31 @@ def test_weights_that_cannot_be_fetched_leave_nothing(reply, tmp_path, monkeypat
             raise urllib.error.URLError("no network")
         return answer(b"half", 8)
 
-    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(download, "urlopen", urlopen)
     path = tmp_path / "yolov3u.pt"
     with pytest.raises(InputError, match=r"get https://github\.com/.*/yolov3u\.pt and put it at"):
         load("ultralytics", str(path), image_size=320, device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_are_fetched_to_the_path_they_are_expected_at(seeded, tmp_path, monkeypatch):
+def test_weights_are_fetched_to_the_path_they_are_expected_at(
+    seeded, tmp_path, monkeypatch, caplog
+):
     data = seeded("yolo11n").read_bytes()
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: answer(data, len(data)))
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: answer(data, len(data)))
     path = tmp_path / "weights" / "yolo11n.pt"
+    with pytest.raises(InputError, match=r"yolo11n\.pt: SHA-256 is .*, expected 0ebbc80d"):
+        load("ultralytics", str(path), image_size=320, device="cpu")
+    assert not path.exists()
+    digest = hashlib.sha256(data).hexdigest()
+    monkeypatch.setitem(backend.CHECKSUMS, "yolo11n.pt", digest)
     detector = load("ultralytics", str(path), image_size=320, device="cpu")
-    assert len(detector.classes) == 80
+    assert len(detector.classes) == 80 and "vouches" not in caplog.text
     assert [each.name for each in path.parent.iterdir()] == ["yolo11n.pt"]
+    path.unlink()
+    monkeypatch.delitem(backend.CHECKSUMS, "yolo11n.pt")
+    load("ultralytics", str(path), image_size=320, device="cpu")
+    assert digest in caplog.text and "a .pt file is a pickle" in caplog.text
 
 
 def test_unknown_and_renamed_weights(tmp_path):

@@ -1,7 +1,6 @@
 """Every bad input ends with status 2, one line that names it, and nothing half-written."""
 
 import shutil
-import urllib.request
 from urllib.error import URLError
 
 import av
@@ -211,7 +210,7 @@ def no_network(monkeypatch):
     def refuse(*_, **__):
         raise URLError("no network in this test")
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr("ssmtl.core.download.urlopen", refuse)
     monkeypatch.setattr("torch.hub.urlopen", refuse)
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,15 +46,27 @@ def own_gpu(gpus: int) -> int:
 
     Jobs of one machine see all of its GPUs, unless a batch system gives each its own.
     """
+    folder = private_folder()
     for number in range(gpus):
-        path = Path(tempfile.gettempdir(), f"ssmtl-{os.getuid()}-gpu-{number}")
-        lock = os.open(path, os.O_RDONLY | os.O_CREAT)  # left open on purpose
+        # Left open on purpose.
+        lock = os.open(folder / f"gpu-{number}", os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return number
         except OSError:
             os.close(lock)
     return os.getpid() % gpus
+
+
+def private_folder() -> Path:
+    """This user's folder for locks of the machine, which nobody else can look or write into."""
+    path = Path(tempfile.gettempdir(), f"ssmtl-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    state = path.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
+        raise InputError(f"{path}: belongs to somebody else; set TMPDIR to a folder of your own")
+    path.chmod(0o700)
+    return path
 
 
 def precision(device: torch.device, wanted: str, *, bounded: bool = False) -> str:

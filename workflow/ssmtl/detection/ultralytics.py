@@ -11,16 +11,18 @@ vectors; their one-to-many head, which is in the same weights, is used instead.
 
 import atexit
 import http.client
+import logging
 import os
 import shutil
 import tempfile
-import urllib.request
 from pathlib import Path
 
 import torch
 
+from ssmtl.core import download
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
+from ssmtl.core.store import replacing
 from ssmtl.detection.base import Detector, read_names
 
 # Read once, when Ultralytics is imported: nothing is installed, looked up or reported online, the
@@ -44,9 +46,20 @@ from ultralytics.utils.tal import dist2bbox, make_anchors
 atexit.register(shutil.rmtree, os.environ["YOLO_CONFIG_DIR"], ignore_errors=True)
 dict.update(SETTINGS, sync=False)  # no usage reports; in memory, since SETTINGS writes itself
 
+log = logging.getLogger(__name__)
+
 DEFAULT_WEIGHTS = "yolov3u.pt"
 RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
-TIMEOUT = 30  # seconds without an answer
+# SHA-256 of files of that release, as several independent projects state them.
+CHECKSUMS = {
+    "yolo11n.pt": "0ebbc80d4a7680d14987a577cd21342b65ecfd94632bd9a8da63ae6417644ee1",
+    "yolo11s.pt": "85a76fe86dd8afe384648546b56a7a78580c7cb7b404fc595f97969322d502d5",
+    "yolo11m.pt": "d5ffc1a674953a08e11a8d21e022781b1b23a19b730afc309290bd9fb5305b95",
+    "yolo26n.pt": "9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef",
+    "yolo26s.pt": "646f8bc3fe0a656803d95c294f7852321748cb29d13466a1af8862e2db384a1b",
+    "yolo26m.pt": "401cea9ab23ad19246ff7744859816bc599f350e93c9dd30367b6f0a0745d0b7",
+    "yolov8n.pt": "f59b3d833e2ff32e194b5bb8e08d211dc7c5bdf144b90d2c8412c47ccfc83b36",
+}
 
 
 class Candidates(torch.nn.Module):
@@ -137,30 +150,33 @@ def _refuse_old_name(path: Path) -> None:
 
 
 def _fetch(path: Path) -> None:
-    """Download official weights to `path`, whole or not at all."""
+    """Download official weights to `path`, whole or not at all.
+
+    Raises InputError for a name that is none, a failed transfer, and for another file than the one
+    whose checksum is known.
+    """
     if path.name not in GITHUB_ASSETS_NAMES:
         raise InputError(
             f"{path}: no such file, nor a name of Ultralytics' own such as {DEFAULT_WEIGHTS}; "
             "check detect.weights"
         )
-    url = f"{RELEASE}/{path.name}"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    url, known = f"{RELEASE}/{path.name}", CHECKSUMS.get(path.name)
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            expected = int(answer.headers.get("Content-Length", part.stat().st_size))
-        if part.stat().st_size != expected:
-            raise OSError(f"{part.stat().st_size} of {expected} bytes arrived")
-        part.replace(path)
+        with replacing(path) as temporary:
+            found = download.fetch(url, temporary)
+            if known:
+                download.check(found, known, url)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         raise InputError(
             f"{path}: no such file, and the download failed ({error}); "
             f"get {url} and put it at {path}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    if not known:
+        log.warning(
+            "%s: fetched from %s, SHA-256 %s, which nothing vouches for: a .pt file is a pickle, "
+            "and can run what it likes if ULTRALYTICS_SAFE_LOAD is lifted",
+            *(path, url, found),
+        )
 
 
 def _read(path: Path) -> torch.nn.Module:

@@ -166,7 +166,8 @@ def check_coverage(path: Path, group: h5py.Group, row) -> None:
     if found != int(row.frames) and not damaged:
         raise InputError(
             f"{path}: clip {row.clip} covers {int(group.attrs['frames'])} frames, the manifest "
-            f"says {row.frames}; run the clip's earlier stages again"
+            f"says {row.frames}; run the clip's earlier stages again, or, where the stage frames "
+            "lost some to damage, fetch the clip again or exclude it: its labels would shift"
         )
 
 

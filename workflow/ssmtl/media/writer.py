@@ -10,6 +10,7 @@ import numpy as np
 from ssmtl.core import store
 
 CRF = 25  # x264's constant rate factor; lower is better and larger
+THREADS = 4  # whatever the machine has, since the last bits of x264's pictures depend on it
 TICK = Fraction(1, 90000)  # of the time stamps where pictures have times of their own
 FASTEST = 120  # frames per second; what is stated beyond is an error, and no player shows more
 
@@ -53,6 +54,7 @@ class VideoWriter:
         self.stream.width, self.stream.height = width, height
         self.stream.pix_fmt = "yuv420p"
         self.stream.options = {"crf": str(CRF), "preset": "fast"}
+        self.stream.codec_context.thread_count = THREADS
         if timed:
             self.stream.time_base = self.stream.codec_context.time_base = TICK
 

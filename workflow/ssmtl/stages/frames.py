@@ -133,7 +133,8 @@ def check_count(row, found: int, gaps: list[tuple[int, Missing]]) -> None:
         )
     else:
         log.warning(
-            "%s: %d of %d frames decoded (%s); it has no labels to shift, so the others are used",
+            "%s: %d of %d frames decoded (%s); the others are used, unless the clip has labels: "
+            "those behind would shift, and evaluating refuses them",
             *(row.source, found, row.frames, places),
         )
 

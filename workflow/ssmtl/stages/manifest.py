@@ -12,7 +12,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.core.store import replacing
 from ssmtl.datasets import video as datasets
-from ssmtl.datasets.clips import Clip, shards_of
+from ssmtl.datasets.clips import Clip, left_out, shards_of
 from ssmtl.datasets.labels import checked
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
@@ -61,6 +61,9 @@ def build_manifest(
     expected = {split: count for split, count in expected_frames.items() if split in splits}
     check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
     report(manifest, dataset)
+    for folder in sorted({Path(clip.source).parent for clip, _ in placed}):
+        if names := left_out(folder):
+            log.info("%s: left out, no clips by their names: %s", folder, names)
     write_table(manifest, output)
 
 
@@ -107,8 +110,8 @@ def placed_clips(
         split: shards_of((clip.name for clip in clips if clip.split == split), shards[split])
         for split in splits
     }
-    left_out = [split for split in SPLITS if split not in splits]
-    exclude = [name for name in exclude if name.split("/")[0] not in left_out]
+    others = [split for split in SPLITS if split not in splits]
+    exclude = [name for name in exclude if name.split("/")[0] not in others]
     clips = without(clips, exclude, dataset)
     check_names(clips, root, splits)
     return [(clip, places[clip.split][clip.name]) for clip in clips]

@@ -17,8 +17,9 @@ from ssmtl import config as tree
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import pipeline_folder, shipped
-from ssmtl.datasets.clips import clips_in
+from ssmtl.datasets.clips import Clip, clips_in, left_out
 from ssmtl.media import polygons
+from ssmtl.stages.manifest import probe
 from ssmtl.watching.folder import CARD
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,16 @@ def learn(
         )
     work = output / "work"
     config = configuration(detect, changes, ignore, fps)
+    if names := left_out(folder):
+        log.warning("%s: left out, no video by their names: %s", folder, names)
+    least = 2 * tree.settings(config, "cubes", "footage")["radius"] + 1
+    unusable = unusable_clips(clips, least)
+    if len(unusable) == len(clips):
+        raise InputError(f"{folder}: none of the clips in it can be learnt from; add longer ones")
+    config["datasets"]["footage"]["exclude"] = unusable
     log.info(
-        "learning from %d clips in %s; everything on the way is in %s", len(clips), folder, work
+        "learning from %d clips in %s; everything on the way is in %s",
+        *(len(clips) - len(unusable), folder, work),
     )
     with store.locked(work):
         footage = work / "footage"
@@ -77,6 +86,28 @@ def learn(
         "  ssmtl watch --model %s VIDEO",
         *(output, work, size / 1e9, output),
     )
+
+
+def unusable_clips(clips: list[Clip], least: int) -> list[str]:
+    """The names of clips that cannot be read or have fewer frames than one cube, each of them said.
+
+    least: frames that a clip must have.
+    """
+    unusable = []
+    for clip in clips:
+        try:
+            frames = probe(Path(clip.source), fps=1.0).frames
+        except InputError as error:
+            log.warning("%s; it is passed over", error)
+            unusable.append(clip.name)
+            continue
+        if frames < least:
+            log.warning(
+                "%s: %d frames are fewer than the %d of one cube; it is passed over",
+                *(clip.source, frames, least),
+            )
+            unusable.append(clip.name)
+    return unusable
 
 
 def configuration(detect: dict, changes: Path | None, ignore: str, fps: float) -> dict:
