@@ -20,15 +20,18 @@ def pages(config: dict) -> list[str]:
 
 
 def unknown_target(target: str, config: dict, rules: Iterable[str]) -> str:
-    """The line for a target that no rule makes: the nearest ones, or what there is."""
-    names = [*config["datasets"], *config.get("image_datasets", {})]
+    """The line for a target that no rule makes: the nearest one, or what there is."""
+    line = f"no rule makes '{target}'"
     known = [*pages(config), *rules]
-    near = difflib.get_close_matches(target, known, 3, cutoff=0.75)
-    if near:
-        return f"no rule makes '{target}'; did you mean {' or '.join(near)}?"
+    if near := difflib.get_close_matches(target, known, 1, cutoff=0.75):
+        return f"{line}; did you mean {near[0]}?"
+    # results/{data set}/... and results/{data set}/models/{model}/...
     parts = target.split("/")
-    if parts[0] == "results" and len(parts) > 2 and parts[1] not in names:
-        near = difflib.get_close_matches(parts[1], names, 3)
-        meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
-        return f"no rule makes '{target}': no data set '{parts[1]}' in the configuration; {meant}"
-    return f"no rule makes '{target}'; pages are {', '.join(known[:SHOWN])}"
+    datasets = [*config["datasets"], *config.get("image_datasets", {})]
+    places = [(1, "data set", datasets), (3, "model", [*config.get("models", {"paper": {}})])]
+    for place, kind, names in places if parts[0] == "results" else ():
+        if place < len(parts) - 1 and parts[place].partition(".")[0] not in names:
+            near = difflib.get_close_matches(parts[place], names, 1)
+            meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            return f"{line}: the configuration has no {kind} '{parts[place]}'; {meant}"
+    return f"{line}; pages are {', '.join(known[:SHOWN])}"
