@@ -18,7 +18,7 @@ import numpy as np
 from ssmtl import cli
 from ssmtl.core import store
 from ssmtl.demo import dataset as demo
-from ssmtl.demo import scenes
+from ssmtl.demo.render import render_film
 
 WIDTH, HEIGHT = 360, 240
 OBJECTS = 10  # per frame
@@ -28,7 +28,7 @@ QUALITY = 90
 
 def pictures(count: int, width: int = WIDTH, height: int = HEIGHT):
     """Yields uint8 (height, width, 3) RGB."""
-    made, _ = scenes.render(0, "dev", 0, RENDERED, ())
+    made, _ = render_film(0, "dev", 0, RENDERED, ())
     side = (WIDTH - made.shape[2]) // 2
     made = np.pad(made, ((0, 0), (0, 0), (side, side), (0, 0)), mode="edge")
     if (width, height) != (WIDTH, HEIGHT):

@@ -11,12 +11,18 @@ import pytest
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.video import demo as demo_
+from ssmtl.demo import actors, render
 from ssmtl.demo import dataset as demo
-from ssmtl.demo import scenes
+from ssmtl.demo.actors import Path, Plan, vehicle
+from ssmtl.demo.bodies import tumble
+from ssmtl.demo.camera import FPS, edge
+from ssmtl.demo.gait import RUN, WALK, angle, leg, stride
+from ssmtl.demo.render import KINDS, Box, compose, draw, render_film
+from ssmtl.demo.scenery import background
 
 
 def plan(x=0.0, z=11.0, heading=0.0):
-    return scenes.Plan(scenes.Path(x, z, heading), 0.0)
+    return Plan(Path(x, z, heading), 0.0)
 
 
 LENGTHS = {"train_frames": 25, "test_frames": 30}
@@ -24,7 +30,7 @@ LENGTHS = {"train_frames": 25, "test_frames": 30}
 
 def walker(frames=26, kind="", fall=(), seed=3, **where):
     rng = np.random.default_rng(seed)
-    return scenes.walker(rng, np.arange(frames) / scenes.FPS, plan(**where), kind, fall)
+    return actors.walker(rng, np.arange(frames) / FPS, plan(**where), kind, fall)
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +40,20 @@ def rendered(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize(("name", "gait"), [("walk", scenes.WALK), ("run", scenes.RUN)])
+@pytest.mark.parametrize(("name", "gait"), [("walk", WALK), ("run", RUN)])
 def test_stance_foot_stays_where_it_is(name, gait):
     phase = np.linspace(0.10, 0.30, 40)  # the left foot carries the body
-    feet = scenes.leg(gait, phase, 1.0, 1.7)[:, 2:]
+    feet = leg(gait, phase, 1.0, 1.7)[:, 2:]
     lowest = feet[..., 1].argmin(axis=1)
-    x = scenes.stride(name, 1.0, 1.7).at(phase)[:, None] + feet[..., 0]
+    x = stride(name, 1.0, 1.7).at(phase)[:, None] + feet[..., 0]
     slip = [abs(b[i] - a[i]) for a, b, i in zip(x, x[1:], lowest, strict=False)]
-    gone = np.ptp(scenes.stride(name, 1.0, 1.7).at(phase))
+    gone = np.ptp(stride(name, 1.0, 1.7).at(phase))
     assert sum(slip) < (0.1 if name == "walk" else 0.2) * gone
 
 
 def test_feet_touch_the_ground_and_never_sink():
-    way, phase = scenes.stride("walk", 1.0, 1.7), np.linspace(0, 2, 100)
-    feet = [scenes.leg(scenes.WALK, phase + s, 1.0, 1.7)[:, 2:, 1] for s in (0, 0.5)]
+    way, phase = stride("walk", 1.0, 1.7), np.linspace(0, 2, 100)
+    feet = [leg(WALK, phase + s, 1.0, 1.7)[:, 2:, 1] for s in (0, 0.5)]
     lowest = way.hip_height(phase) + np.min(feet, axis=(0, 2))
     assert np.abs(lowest).max() < 0.02
 
@@ -55,15 +61,15 @@ def test_feet_touch_the_ground_and_never_sink():
 @pytest.mark.parametrize("joint", ["hip", "knee", "ankle"])
 def test_gait_differs_from_its_own_reversal(joint):
     phase = np.arange(200) / 200
-    forward = scenes.angle(getattr(scenes.WALK, joint), phase)
+    forward = angle(getattr(WALK, joint), phase)
     backward = forward[::-1]
     best = min(np.abs(np.roll(backward, shift) - forward).mean() for shift in range(200))
     assert best > 0.05 * np.ptp(forward)
 
 
 def test_speeds_are_those_of_people():
-    walking = scenes.stride("walk", 1.0, 1.7).length * scenes.WALK.cadence
-    running = scenes.stride("run", 1.0, 1.7).length * scenes.RUN.cadence
+    walking = stride("walk", 1.0, 1.7).length * WALK.cadence
+    running = stride("run", 1.0, 1.7).length * RUN.cadence
     assert 1.1 < walking < 1.5
     assert 2.4 < running < 4.0
 
@@ -79,9 +85,9 @@ def test_backwards_is_normal_walking_run_in_reverse():
 
 
 def test_a_fall_ends_lying_and_gets_up_again():
-    assert scenes.tumble(np.array([0.0, 1.0, 1.9, 3.0, 5.0]), 1.0, 3.0).tolist() == [0, 0, 1, 1, 0]
+    assert tumble(np.array([0.0, 1.0, 1.9, 3.0, 5.0]), 1.0, 3.0).tolist() == [0, 0, 1, 1, 0]
     actor = walker(frames=120, kind="falling", fall=(1.0, 3.0))
-    x1, y1, x2, y2 = scenes.draw(actor).boxes["person"].T
+    x1, y1, x2, y2 = draw(actor).boxes["person"].T
     shape = (x2 - x1) / (y2 - y1)
     assert shape[10] < 0.8 < 1.5 < shape[60]
     assert shape[115] < 0.8
@@ -89,12 +95,12 @@ def test_a_fall_ends_lying_and_gets_up_again():
 
 
 def test_box_bounds_the_pixels_of_its_actor(monkeypatch):
-    scenes.background()  # made once, with its shadows, before they are switched off
-    monkeypatch.setattr(scenes, "darken", lambda picture, _: picture.copy())
-    drawing = scenes.draw(walker())
+    background()  # made once, with its shadows, before they are switched off
+    monkeypatch.setattr(render, "darken", lambda picture, _: picture.copy())
+    drawing = draw(walker())
     for frame in (0, 9, 18):
-        picture, (box,) = scenes.compose([drawing], frame)
-        empty, _ = scenes.compose([], frame)
+        picture, (box,) = compose([drawing], frame)
+        empty, _ = compose([], frame)
         changed = np.abs(picture.astype(int) - empty).max(axis=2) > 40
         rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
         found = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
@@ -102,35 +108,33 @@ def test_box_bounds_the_pixels_of_its_actor(monkeypatch):
 
 
 def test_visible_part_at_the_edge_and_behind_others():
-    edge = scenes.edge(11.0)
-    whole, cut = (
-        scenes.compose([scenes.draw(walker(x=x))], 0)[1][0] for x in (0.0, scenes.edge(11.0))
-    )
-    assert edge == pytest.approx(4.4)
+    half = edge(11.0)
+    whole, cut = (compose([draw(walker(x=x))], 0)[1][0] for x in (0.0, half))
+    assert half == pytest.approx(4.4)
     assert whole.visible == 1.0
     assert 0.2 < cut.visible < 0.8
     rng = np.random.default_rng(0)
-    cart = scenes.vehicle(rng, np.zeros(1), plan(z=9.8))
-    boxes = scenes.compose([scenes.draw(walker()), scenes.draw(cart)], 0)[1]
+    cart = vehicle(rng, np.zeros(1), plan(z=9.8))
+    boxes = compose([draw(walker()), draw(cart)], 0)[1]
     visible = {box.name: box.visible for box in boxes}
     assert visible["vehicle"] == 1.0
     assert visible["person"] < 0.7
 
 
 def test_render_depends_on_seed_role_and_clip_alone():
-    video, boxes = scenes.render(5, "test", 2, 4, ("vehicle",))
-    again, same_boxes = scenes.render(5, "test", 2, 4, ("vehicle",))
+    video, boxes = render_film(5, "test", 2, 4, ("vehicle",))
+    again, same_boxes = render_film(5, "test", 2, 4, ("vehicle",))
     assert video.shape == (4, 240, 320, 3)
     assert video.dtype == np.uint8
     assert np.array_equal(video, again)
     assert boxes == same_boxes
     for other in ((6, "test", 2), (5, "dev", 2), (5, "test", 3)):
-        assert not np.array_equal(video, scenes.render(*other, 4, ("vehicle",))[0])
+        assert not np.array_equal(video, render_film(*other, 4, ("vehicle",))[0])
 
 
-@pytest.mark.parametrize("kind", scenes.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_takes_a_part_of_its_clip(kind):
-    _, boxes = scenes.render(2, "dev", 0, 36, (kind,), fps=6)
+    _, boxes = render_film(2, "dev", 0, 36, (kind,), fps=6)
     odd = {box.frame for box in boxes if box.kind}
     assert {box.kind for box in boxes} == {"", kind}
     assert 8 <= len(odd) <= 28
@@ -140,7 +144,7 @@ def test_each_kind_takes_a_part_of_its_clip(kind):
 
 
 def test_training_clips_are_normal_and_populated():
-    _, boxes = scenes.render(0, "train", 1, 30, fps=5)
+    _, boxes = render_film(0, "train", 1, 30, fps=5)
     assert {(box.name, box.kind) for box in boxes} == {("person", "")}
     counts = Counter(box.frame for box in boxes)
     assert 2 <= np.mean([counts[frame] for frame in range(30)]) <= 5
@@ -149,13 +153,13 @@ def test_training_clips_are_normal_and_populated():
 
 def test_every_kind_is_in_as_many_test_clips():
     shares = Counter(kind for clip in range(12) for kind in demo.clip_kinds(clip))
-    assert shares == dict.fromkeys(scenes.KINDS, 3)
+    assert shares == dict.fromkeys(KINDS, 3)
     assert all(len(set(demo.clip_kinds(c))) == len(demo.clip_kinds(c)) for c in range(60))
 
 
 def test_an_anomaly_counts_from_fifteen_per_cent_inside():
     def box(frame, x1, x2, name="person", visible=1.0, kind="carrying"):
-        return scenes.Box(frame, (x1, 10.0, x2, 60.0), name, kind, 7, visible)
+        return Box(frame, (x1, 10.0, x2, 60.0), name, kind, 7, visible)
 
     boxes = [
         box(0, -90.0, 10.0),  # 10 % inside
@@ -206,7 +210,7 @@ def test_videos_are_intra_coded_and_close_to_the_rendering(rendered):
     assert len(frames) == 30
     assert all(frame.key_frame for frame in frames)
     assert all(b.pts > a.pts for a, b in pairwise(frames))
-    video, _ = scenes.render(1, "dev", 1, 30, demo.clip_kinds(1))
+    video, _ = render_film(1, "dev", 1, 30, demo.clip_kinds(1))
     error = np.abs(frames[7].to_ndarray(format="rgb24").astype(int) - video[7])
     assert error.mean() < 5
 

@@ -24,7 +24,8 @@ from ssmtl.core.progress import progress
 from ssmtl.core.store import replacing
 from ssmtl.datasets.labels import frame_labels
 from ssmtl.datasets.video.demo import ABOUT, list_clips, video
-from ssmtl.demo import scenes
+from ssmtl.demo.camera import FPS, clip_box, inside
+from ssmtl.demo.render import KINDS, Box, render_film
 
 __all__ = ["ABOUT", "frame_labels", "list_clips", "render"]
 
@@ -81,7 +82,7 @@ def render(
         labels = [row for rows in in_parallel(render_clip, work, jobs) for row in rows]
         with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([LABEL_COLUMNS, *labels])
-        options = {"seed": seed, "split_role": split_role, "fps": scenes.FPS}
+        options = {"seed": seed, "split_role": split_role, "fps": FPS}
         options |= {"train_frames": train_frames, "test_frames": test_frames}
         counts = {"train_clips": train_clips, "test_clips": test_clips}
         counts["anomalous_frames"] = count_anomalous(labels)
@@ -93,9 +94,9 @@ def render(
 def check_options(root: Path, split_role: str, least: int, frames: int) -> None:
     if split_role not in ("test", "dev"):
         raise InputError(f"split_role {split_role!r} is neither 'test' nor 'dev'; choose one")
-    if least < 1 or frames < scenes.FPS:
+    if least < 1 or frames < FPS:
         raise InputError(
-            f"a demo needs a clip per split, one job and {scenes.FPS} frames a clip; raise them"
+            f"a demo needs a clip per split, one job and {FPS} frames a clip; raise them"
         )
     entries = (path.relative_to(root).as_posix() for path in sorted(root.rglob("*")))
     strange = next((entry for entry in entries if not OWN.fullmatch(entry)), None)
@@ -105,15 +106,15 @@ def check_options(root: Path, split_role: str, least: int, frames: int) -> None:
 
 def clip_kinds(clip: int) -> tuple[str, ...]:
     """The anomalies of a test clip: one or two; every 12 clips each kind occurs three times."""
-    count = len(scenes.KINDS)
+    count = len(KINDS)
     second = (clip + 1 + (2 + clip // count) % (count - 1)) % count
-    return (scenes.KINDS[clip % count], scenes.KINDS[second])[: 1 + clip % 2]
+    return (KINDS[clip % count], KINDS[second])[: 1 + clip % 2]
 
 
 def render_clip(job: Job) -> list[tuple[str, int, int, str] | tuple[str, str, str, str]]:
     """Write one clip, with its tracks if it is a test clip; returns its rows of labels.csv."""
     kinds = clip_kinds(job.clip) if job.split == "test" else ()
-    pictures, boxes = scenes.render(job.seed, job.role, job.clip, job.frames, kinds)
+    pictures, boxes = render_film(job.seed, job.role, job.clip, job.frames, kinds)
     write_video(video(job.root, job.split, job.clip), pictures)
     if job.split == "train":
         return []
@@ -127,7 +128,7 @@ def render_clip(job: Job) -> list[tuple[str, int, int, str] | tuple[str, str, st
     return [(name, *row) for row in rows] or [(name, "", "", "")]
 
 
-def anomalies(boxes: list[scenes.Box]) -> list[tuple[int, int, str, tuple]]:
+def anomalies(boxes: list[Box]) -> list[tuple[int, int, str, tuple]]:
     """Actor, frame, kind and box inside the picture of every anomaly that one can see.
 
     A person and what the person carries are one box. An anomaly counts while at least 15 % of
@@ -140,8 +141,8 @@ def anomalies(boxes: list[scenes.Box]) -> list[tuple[int, int, str, tuple]]:
         corners = np.array([box.xyxy for box in members])
         xyxy = (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0))
         seen = max(box.visible for box in members)
-        if scenes.inside(xyxy) >= LEAST_INSIDE and seen >= LEAST_VISIBLE:
-            found.append((actor, frame, members[0].kind, scenes.clip_box(xyxy)))
+        if inside(xyxy) >= LEAST_INSIDE and seen >= LEAST_VISIBLE:
+            found.append((actor, frame, members[0].kind, clip_box(xyxy)))
     return found
 
 
@@ -157,7 +158,7 @@ def intervals(frames: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
 
 def count_anomalous(labels: list[tuple]) -> dict[str, int]:
     """Anomalous frames of each kind over all test clips."""
-    counts = dict.fromkeys(scenes.KINDS, 0)
+    counts = dict.fromkeys(KINDS, 0)
     for _, first, last, kind in labels:
         if kind:
             counts[kind] += last - first + 1
@@ -171,7 +172,7 @@ def write_video(path: Path, pictures: np.ndarray) -> None:
     """
     options = {"crf": "18", "preset": "veryfast", "threads": "1"}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=scenes.FPS, options=options)
+        stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt, stream.gop_size = "yuv420p", 1
         stream.codec_context.thread_count = 1

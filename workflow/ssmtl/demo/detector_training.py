@@ -28,8 +28,9 @@ from ultralytics.utils.metrics import ap_per_class
 
 from ssmtl.core.progress import progress
 from ssmtl.core.store import replacing
-from ssmtl.demo import scenes
+from ssmtl.demo.camera import clip_box
 from ssmtl.demo.dataset import in_parallel
+from ssmtl.demo.render import CLASSES, render_film
 from ssmtl.detection.base import Boxes, Letterbox, detect, letterbox
 
 log = logging.getLogger(__name__)
@@ -102,13 +103,13 @@ def rendered(seed: int, clips: range, frames: int, jobs: int) -> Frames:
 
 def render_scene(job: tuple[int, int, int]) -> Frames:
     seed, clip, frames = job
-    video, boxes = scenes.render(
+    video, boxes = render_film(
         seed, "detector", clip, frames, (KINDS[clip % len(KINDS)],), FRAME_RATE
     )
     found = [[] for _ in video]
     for box in boxes:
         if box.visible >= LEAST_VISIBLE:
-            row = (scenes.CLASSES.index(box.name), *scenes.clip_box(box.xyxy), box.visible)
+            row = (CLASSES.index(box.name), *clip_box(box.xyxy), box.visible)
             found[box.frame].append(row)
     rng = np.random.default_rng([seed, clip])
     images = np.stack([recompressed(image, rng.integers(75, 98)) for image in video])
@@ -125,10 +126,10 @@ def network() -> DetectionModel:
     """An untrained YOLOv3-tiny with a quarter of the channels and our classes."""
     folder = Path(ultralytics.__file__).parent / "cfg" / "models" / "v3"
     layout = ultralytics.utils.YAML.load(folder / "yolov3-tiny.yaml")
-    layout |= {"nc": len(scenes.CLASSES), "width_multiple": WIDTH_MULTIPLE}
+    layout |= {"nc": len(CLASSES), "width_multiple": WIDTH_MULTIPLE}
     layout.pop("yaml_file", None)
     model = DetectionModel(layout, verbose=False)
-    model.names = dict(enumerate(scenes.CLASSES))
+    model.names = dict(enumerate(CLASSES))
     model.args = get_cfg()  # the loss takes its gains from here
     return model.to(memory_format=torch.channels_last)
 
