@@ -18,6 +18,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from real_data import DATA, needs
 from scipy.io import savemat
 
 from ssmtl.core.download import download, unpack
@@ -29,7 +30,7 @@ from ssmtl.formats import labels
 from ssmtl.formats.manifest import COLUMNS, read_manifest, rows
 from ssmtl.stages.manifest import build_manifest
 
-PED2 = Path(__file__).parents[2].parent / "shared" / "data" / "ped2"
+PED2 = DATA / "ped2"
 
 
 def write_images(folder, count, suffix=".jpg", first=0, anomalous=()):
@@ -634,7 +635,7 @@ def test_read_manifest_refuses_what_it_did_not_write(tmp_path, footage):
         read_manifest(tmp_path / "none.csv")
 
 
-@pytest.mark.skipif(not PED2.is_dir(), reason="the real Ped2 frames are not beside the repository")
+@needs("ped2")
 def test_real_ped2(tmp_path):
     start = time.perf_counter()
     clips = listed("ucsd", PED2, variant="ped2")

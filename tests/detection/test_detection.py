@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from real_data import DATA as REAL
+from real_data import needs
 
 from ssmtl.core import download
 from ssmtl.core.errors import InputError
@@ -23,7 +25,6 @@ from ssmtl.detection.base import letterbox, read_names
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "workflow" / "models"
-SHARED = ROOT.parent / "shared" / "weights"
 DATA = Path(__file__).parent / "data"
 CPU = torch.device("cpu")
 
@@ -315,16 +316,16 @@ def test_shipped_networks_have_the_size_of_the_published_weights(name, layers, b
     assert 20 + 4 * sum(sum(layer.counts) for layer in network.convolutions) == bytes_
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs yolov3-tiny.weights in ../shared/weights")
+@needs("weights/yolov3-tiny.weights")
 def test_published_tiny_weights_find_the_people_and_the_bus():
     from ultralytics.utils import ASSETS
 
     picture = cv2.imread(str(ASSETS / "bus.jpg"), cv2.IMREAD_COLOR_RGB)
     detector = load(
         "darknet",
-        str(SHARED / "yolov3-tiny.weights"),
+        str(REAL / "weights" / "yolov3-tiny.weights"),
         cfg=str(MODELS / "yolov3-tiny.cfg"),
-        names=str(SHARED / "coco.names"),
+        names=str(MODELS / "coco.names"),
         image_size=416,
         device="cpu",
     )

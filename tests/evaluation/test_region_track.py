@@ -10,7 +10,6 @@ from ssmtl.evaluation.metrics import region_track
 from ssmtl.evaluation.metrics.region_track import (
     area,
     both_conventions,
-    iou,
     matching,
     rbdc_tbdc,
 )
@@ -234,11 +233,6 @@ def test_matching_is_every_pair_of_a_frame():
         if d[0] == r[0] and overlap(d[1], r[1]) >= Fraction(1, 10)
     }
     assert set(zip(*map(np.ndarray.tolist, pairs), strict=True)) == expected and expected
-
-
-def test_boxes_without_area_overlap_nothing():
-    point = np.float32([[3, 3, 3, 3]])
-    assert iou(point, point) == iou(point, np.float32([[0, 0, 9, 9]])) == 0
 
 
 def test_the_last_value_is_held():

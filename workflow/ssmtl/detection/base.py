@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import batched_nms
 
+from ssmtl.core.boxes import iou as box_iou
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
 from ssmtl.engines import Network
@@ -235,15 +236,7 @@ def best_candidate(
     strength * IoU; the nearest centre where every product is 0.
     """
     targets = targets[:, None]
-    low = torch.maximum(candidates[..., :2], targets[..., :2])
-    high = torch.minimum(candidates[..., 2:], targets[..., 2:])
-    shared = _area(low, high)
-    union = (
-        _area(candidates[..., :2], candidates[..., 2:])
-        + _area(targets[..., :2], targets[..., 2:])
-        - shared
-    )
-    weight = strength * shared / union.clamp(min=1e-9)
+    weight = strength * box_iou(candidates, targets)
     offset = (candidates[..., :2] + candidates[..., 2:]) - (targets[..., :2] + targets[..., 2:])
     nearest = offset.square().sum(-1).argmin(1)
     return torch.where(weight.amax(1) > 0, weight.argmax(1), nearest)
@@ -436,7 +429,3 @@ def _to_source(box: torch.Tensor, fit: Letterbox) -> torch.Tensor:
     scale = box.new_tensor([width / wide, height / high] * 2)
     limit = box.new_tensor([width, height] * 2)
     return ((box - offset) * scale).clamp(min=0).minimum(limit)
-
-
-def _area(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    return (high - low).clamp(min=0).prod(-1)

@@ -18,6 +18,7 @@ import torch
 from torchvision.ops import roi_align
 
 from ssmtl.core import store
+from ssmtl.core.boxes import area, intersection
 from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
@@ -95,11 +96,8 @@ def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nest
 
 def inside_larger(box: np.ndarray, share: float) -> np.ndarray:
     """Which boxes of one frame have more than `share` of their area inside a larger one."""
-    low = np.maximum(box[:, None, :2], box[None, :, :2])
-    high = np.minimum(box[:, None, 2:], box[None, :, 2:])
-    overlap = np.clip(high - low, 0, None).prod(-1)
-    area = (box[:, 2:] - box[:, :2]).prod(-1)
-    return ((overlap > share * area[:, None]) & (area[None] > area[:, None])).any(1)
+    overlap, areas = intersection(box[:, None], box[None]), area(box)
+    return ((overlap > share * areas[:, None]) & (areas[None] > areas[:, None])).any(1)
 
 
 def windows(frame: np.ndarray, reach: int, frames: int) -> np.ndarray:

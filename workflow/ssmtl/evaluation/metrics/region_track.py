@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ssmtl.core.boxes import iou
+
 LEAST_IOU = 0.1  # of a detection and a region, to match [A]
 LEAST_SHARE = 0.1  # of a track's regions, to be found [A]
 PAIRS = 1 << 20  # pairs of boxes compared at once
@@ -86,7 +88,8 @@ def matching(
             np.cumsum(count[rows]) - count[rows], count[rows]
         )
         region = order[first[detection] + position]
-        near = iou(box[detection], region_box[region]) >= LEAST_IOU
+        pair = box[detection].astype(np.float64), region_box[region].astype(np.float64)
+        near = iou(*pair) >= LEAST_IOU
         pairs.append((detection[near], region[near]))
     detections, regions = zip(*pairs, strict=True)
     return np.concatenate(detections), np.concatenate(regions)
@@ -98,15 +101,6 @@ def blocks(count: np.ndarray) -> Iterator[np.ndarray]:
     if len(rows):
         block = np.cumsum(count[rows]) // PAIRS
         yield from np.split(rows, np.flatnonzero(np.diff(block)) + 1)
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (P, 4) x1 y1 x2 y2, pair by pair, float64 (P,)."""
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    low, high = np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
-    shared = (high - low).clip(0).prod(1)
-    union = (first[:, 2:] - first[:, :2]).prod(1) + (second[:, 2:] - second[:, :2]).prod(1) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def found_tracks(found: np.ndarray, track: np.ndarray) -> np.ndarray:
