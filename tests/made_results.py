@@ -143,6 +143,7 @@ def card():
     """model.json of a run."""
     return {
         "spec": SPEC,
+        "seed": 0,
         "settings": {},
         "best": {"step": 40, "validation_loss": float("nan")},
         "versions": {"ssmtl": "0.1.0", "torch": "2.15.0"},

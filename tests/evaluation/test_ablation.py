@@ -47,6 +47,9 @@ def write_run(folder, name, seed, micro, regions=None):
     borders = {"zero": 0.1, "replicate": 0.0}
     scores = {b: {"combined": values(s), "middle_box": values(0.3)} for b, s in borders.items()}
     metrics = {
+        "dataset": "made",
+        "columns": ["combined", "middle_box"],
+        "tasks": ["middle_box"],
         "model": name,
         "seed": seed,
         "labelled": True,
@@ -57,7 +60,7 @@ def write_run(folder, name, seed, micro, regions=None):
     }
     if regions:
         metrics |= {"regions": {"combined": regions}, "pixel_auc": {"combined": 0.5}}
-    card = {"spec": SPEC, "train": {"cubes_seen": 64, "parameters": 1234}}
+    card = {"spec": SPEC, "seed": seed, "train": {"cubes_seen": 64, "parameters": 1234}}
     paths = folder / "metrics.json", folder / "model.json"
     for path, content in zip(paths, (metrics, card), strict=True):
         path.write_text(json.dumps(content))

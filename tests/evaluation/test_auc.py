@@ -98,3 +98,10 @@ def test_normal_added_by_hand():
     found = auc.frame_metrics(labels, scores)
     assert found["macro_normal_added"] == auc.macro_normal_added(labels, scores)
     assert found["macro_strict"] == auc.macro_strict(labels, scores)
+
+
+def test_a_test_set_of_one_class_has_no_figure():
+    for label in (False, True):
+        labels = [np.full(5, label), np.full(3, label)]
+        found = auc.frame_metrics(labels, [np.linspace(0, 1, 5), np.linspace(0, 1, 3)])
+        assert found and all(value is None for value in found.values())

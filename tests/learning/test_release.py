@@ -81,7 +81,7 @@ def test_another_seed_is_refused(folder, tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{", '{"seed": null}'])
 def test_a_card_without_a_seed_is_one_line(folder, text):
     (folder / "model.json").write_text(text)
-    with pytest.raises(InputError, match="not the card of a released model"):
+    with pytest.raises(InputError, match="not the card of an ssmtl model"):
         files.released_seed(folder)
 
 

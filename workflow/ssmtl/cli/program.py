@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from ssmtl import __version__
+from ssmtl.cli.ending import ending
 from ssmtl.cli.options import expanded, gathered
 from ssmtl.cli.values import FLAG, is_single
 from ssmtl.core.errors import InputError
@@ -128,8 +129,8 @@ def launch(
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command; exits with 2 and one line where the input is bad."""
-    try:
-        app.meta(arguments, exit_on_error=False, print_error=False)
-    except (InputError, CycloptsError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    with ending():
+        try:
+            app.meta(arguments, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            raise InputError(str(error)) from error

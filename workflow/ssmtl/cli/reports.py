@@ -20,9 +20,9 @@ def show(metrics: list[Path], /, *, borders: Annotated[bool, FLAG] = False) -> N
         borders: The combined score under both border rules.
     """
     from ssmtl.evaluation.evaluate import borders_text, metrics_text
-    from ssmtl.formats.tables import read_json
+    from ssmtl.formats.metrics import read_metrics
 
-    runs = [read_json(path) for path in metrics]
+    runs = [read_metrics(path) for path in metrics]
     if borders:
         print(borders_text(runs))
         return
@@ -52,11 +52,10 @@ def history(output: Path, /, *, history: Path) -> None:
         output: Figure to write (.svg).
         history: history.csv.
     """
-    import pandas as pd
-
+    from ssmtl.formats.history import read_history
     from ssmtl.reporting import plots
 
-    plots.save(plots.history_figure(pd.read_csv(history)), output)
+    plots.save(plots.history_figure(read_history(history)), output)
 
 
 @command(REPORTS, "ssmtl.reporting.pages.report:write_report")

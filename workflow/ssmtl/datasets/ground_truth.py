@@ -12,7 +12,8 @@ import numpy as np
 from ssmtl.core.errors import InputError
 from ssmtl.core.store import digest
 from ssmtl.datasets.clips import Clip, files_of
-from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded
+from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded, numbers
+from ssmtl.datasets.matlab import read_mat
 from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import frame_number, image_files
 
@@ -125,9 +126,7 @@ def read_masks(path: Path, frames: int, shape: tuple[int, int] | None) -> Iterat
 
 def cells(path: Path) -> np.ndarray:
     """The masks of `volLabel` in a Matlab file, a cell per frame."""
-    from scipy.io import loadmat  # slow, and the workflow imports this module on every start
-
-    variables = loaded(path, loadmat, variable_names=["volLabel"])
+    variables = read_mat(path, ["volLabel"])
     if "volLabel" not in variables:
         raise InputError(f"{path}: no 'volLabel' in this file; {AGAIN}")
     return variables["volLabel"].ravel()
@@ -138,4 +137,4 @@ def checked(mask: np.ndarray, shape: tuple[int, int] | None, where: str) -> np.n
         raise InputError(
             f"{where}: expected the shape {shape} of the frames, found {mask.shape}; {AGAIN}"
         )
-    return np.asarray(mask) != 0
+    return numbers(np.asarray(mask), where) != 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.clips import Clip, clip_number
+from ssmtl.datasets.matlab import read_mat
 from ssmtl.formats.labels import Interval, from_array
 from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import image_files
@@ -68,8 +69,21 @@ def from_images(path: Path, clip: str, frames: int) -> list[Interval]:
 
 def from_npy(path: Path, clip: str, frames: int) -> list[Interval]:
     """An array (T,) with 0 or 1 per frame, or (T, H, W) with a mask per frame."""
-    array = loaded(path, np.load, allow_pickle=False)
+    array = numbers(loaded(path, np.load, allow_pickle=False), path)
+    if not array.ndim:
+        raise InputError(f"{path}: a single value, not one per frame; {AGAIN}")
+    if array.ndim == 1 and not np.isin(array, (0, 1)).all():
+        raise InputError(f"{path}: clip {clip}: labels other than 0 and 1; {AGAIN}")
     return fitting(array.reshape(len(array), -1).any(axis=1), clip, frames, path)
+
+
+def numbers(array: np.ndarray, path: Path | str) -> np.ndarray:
+    """An array of labels or a mask; InputError where it holds anything but finite numbers."""
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: values of type {array.dtype}, not numbers; {AGAIN}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{path}: a label is no finite number; {AGAIN}")
+    return array
 
 
 def loaded(path: Path, load: Callable, **options):
@@ -85,18 +99,18 @@ def loaded(path: Path, load: Callable, **options):
 
 def from_mat(path: Path, clip: str, frames: int) -> list[Interval]:
     """A Matlab file: `volLabel`, a cell with a mask per frame, or `gt`, a cell per clip."""
-    # Imported here, since the workflow lists clips, without their labels, on every start.
-    from scipy.io import loadmat
-
-    variables = loaded(path, loadmat, variable_names=["volLabel", "gt"])
+    variables = read_mat(path, ["volLabel", "gt"])
     if "volLabel" in variables:
-        masks = variables["volLabel"].ravel()
-        return fitting(np.array([np.any(mask) for mask in masks]), clip, frames, path)
+        masks = (numbers(np.asarray(mask), path) for mask in variables["volLabel"].ravel())
+        return fitting(np.array([mask.any() for mask in masks]), clip, frames, path)
     if "gt" not in variables:
         raise InputError(f"{path}: neither 'volLabel' nor 'gt' in this file; {AGAIN}")
     cells = variables["gt"]
     cell = cell_of(list(cells.ravel() if cells.dtype == object else cells), clip, path)
     # One interval may be a row or a column; several are the columns of a 2xK array.
+    cell = numbers(np.asarray(cell), path)
+    if (cell % 1 != 0).any():
+        raise InputError(f"{path}: clip {clip}: a frame that is no whole number; {AGAIN}")
     columns = cell.reshape(2, 1) if cell.size == 2 else cell
     if columns.size and (columns.ndim != 2 or len(columns) != 2):
         raise InputError(f"{path}: clip {clip}: expected 2xK intervals, found {cell.shape}")
@@ -116,7 +130,7 @@ def from_m(path: Path, clip: str, frames: int) -> list[Interval]:
     text = re.sub(r"%.*", "", path.read_text(errors="replace"))
     cells = re.findall(r"\{\s*end\s*\+\s*1\s*\}\s*\.gt_frame\s*=\s*\[([^]]*)\]", text)
     cell = re.sub(r"\s*:\s*", ":", cell_of(cells, clip, path)).replace(",", " ")
-    ranges = [re.fullmatch(r"(\d+)(?::(\d+))?", part) for part in cell.split()]
+    ranges = [re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", part) for part in cell.split()]
     if not all(ranges):
         raise InputError(f"{path}: clip {clip}: [{cell}] is no list of ranges such as 5:90")
     return [(int(match[1]) - 1, int(match[2] or match[1]) - 1, "") for match in ranges]
@@ -140,10 +154,15 @@ def csv_rows(path: Path) -> list[dict]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
+            columns = table.fieldnames or []
             rows = [{**row, "line": str(table.line_num)} for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV file in UTF-8 ({error}); save it as one") from error
-    columns = table.fieldnames or []
+    if not columns:
+        raise InputError(
+            f"{path}: an empty file; its first line must be {','.join(BY_INTERVAL)}[,kind] or "
+            f"{','.join(BY_FRAME)}, or remove it where nothing is labelled"
+        )
     if not (set(BY_FRAME) <= set(columns) or set(BY_INTERVAL) <= set(columns)):
         raise InputError(
             f"{path}: found the columns {','.join(columns)}; expected {','.join(BY_FRAME)} "
@@ -175,12 +194,12 @@ def by_interval(rows: list[dict], path: Path) -> list[Interval]:
 
 
 def whole(row: dict, column: str, path: Path) -> int:
-    try:
-        return int(row[column])
-    except (TypeError, ValueError):
+    value = row[column]
+    if value is None or not re.fullmatch(r"[0-9]{1,9}", value.strip()):
         raise InputError(
-            f"{path}, line {row['line']}: '{column}' must be a whole number, found {row[column]!r}"
-        ) from None
+            f"{path}, line {row['line']}: '{column}' must be a whole number, found {value!r}"
+        )
+    return int(value)
 
 
 READERS = {".npy": from_npy, ".mat": from_mat, ".m": from_m, ".csv": from_csv}

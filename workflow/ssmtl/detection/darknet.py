@@ -23,6 +23,8 @@ Section = tuple[str, dict[str, str]]
 # the variance on a GPU; with the published YOLOv3-tiny, outputs change by about 1e-4.
 BATCH_NORM_EPSILON = 1e-6
 LEAKY_SLOPE = 0.1
+# Far above what YOLOv3 has, and far below what memory could not hold.
+LARGEST, WIDEST, LARGEST_LAYER = 1e6, 1 << 15, 10**8
 
 
 def parse_cfg(text: str, where: str) -> list[Section]:
@@ -55,16 +57,25 @@ class Options:
         if key not in self.values and default is not None:
             return [default]
         try:
-            return [float(each) for each in self.values[key].split(",")]
+            found = [float(each) for each in self.values[key].split(",")]
+            if not all(abs(each) <= LARGEST for each in found):  # nor NaN
+                raise ValueError
+            return found
         except (KeyError, ValueError) as error:
             problem = f"`{key}` is {self.values.get(key, 'missing')!r} where numbers are needed"
             raise self.error(problem) from error
 
     def integers(self, key: str, default: int | None = None) -> list[int]:
-        return [int(each) for each in self.numbers(key, default)]
+        found = self.numbers(key, default)
+        if any(each % 1 for each in found):
+            raise self.error(f"`{key}={self.values[key]}` where whole numbers are needed")
+        return [int(each) for each in found]
 
-    def integer(self, key: str, default: int | None = None) -> int:
-        return self.integers(key, default)[0]
+    def integer(self, key: str, default: int | None = None, least: int = 0, most: int = 64) -> int:
+        value = self.integers(key, default)[0]
+        if not least <= value <= most:
+            raise self.error(f"`{key}={value}` where {least} to {most} is possible")
+        return value
 
     def choice(self, key: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.values.get(key, default)
@@ -92,12 +103,14 @@ class Convolution(nn.Module):
     def __init__(self, options: Options, channels: int):
         super().__init__()
         options.require(groups=1, dilation=1)
-        size = options.integer("size", 1)
+        size = options.integer("size", 1, 1)
         padding = size // 2 if options.integer("pad", 0) else options.integer("padding", 0)
         self.normalised = bool(options.integer("batch_normalize", 0))
         self.leaky = options.choice("activation", "logistic", ("linear", "leaky")) == "leaky"
-        self.out_channels = options.integer("filters")
-        stride = options.integer("stride", 1)
+        self.out_channels = options.integer("filters", None, 1, WIDEST)
+        stride = options.integer("stride", 1, 1)
+        if (numbers := channels * self.out_channels * size * size) > LARGEST_LAYER:
+            raise options.error(f"a layer of {numbers} weights")
         self.conv = nn.Conv2d(channels, self.out_channels, size, stride, padding)
 
     @property
@@ -110,8 +123,12 @@ class Convolution(nn.Module):
         kernel, bias = kernel.view_as(self.conv.weight), norm[0]
         if self.normalised:
             _, scale, mean, variance = norm
+            if (variance < 0).any():
+                raise ValueError("a negative variance")
             factor = scale / (variance + BATCH_NORM_EPSILON).sqrt()
             kernel, bias = kernel * factor[:, None, None, None], bias - mean * factor
+        if not (kernel.isfinite().all() and bias.isfinite().all()):
+            raise ValueError("a weight that is not finite once it is normalised")
         self.conv.weight.copy_(kernel)
         self.conv.bias.copy_(bias)
 
@@ -125,8 +142,8 @@ class MaxPool(nn.Module):
 
     def __init__(self, options: Options, channels: int):
         super().__init__()
-        self.stride = options.integer("stride", 1)
-        self.size = options.integer("size", self.stride)
+        self.stride = options.integer("stride", 1, 1)
+        self.size = options.integer("size", self.stride, 1)
         padding = options.integer("padding", self.size - 1)
         self.padding = (padding // 2, padding - padding // 2) * 2
         self.out_channels = channels
@@ -141,7 +158,7 @@ class Upsample(nn.Module):
 
     def __init__(self, options: Options, channels: int):
         super().__init__()
-        self.stride = options.integer("stride", 2)
+        self.stride = options.integer("stride", 2, 1, 8)
         self.out_channels = channels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -167,7 +184,7 @@ class Shortcut(nn.Module):
     def __init__(self, options: Options, widths: list[int]):
         super().__init__()
         options.choice("activation", "linear", ("linear",))
-        self.sources = [len(widths) - 1, options.source(options.integer("from"), len(widths))]
+        self.sources = [len(widths) - 1, options.source(options.integers("from")[0], len(widths))]
         self.out_channels = widths[-1]
         if widths[self.sources[1]] != widths[-1]:
             raise options.error(f"adds {widths[self.sources[1]]} to {widths[-1]} channels")
@@ -182,12 +199,15 @@ class Yolo(nn.Module):
     def __init__(self, options: Options, channels: int):
         super().__init__()
         options.require(scale_x_y=1, new_coords=0)
-        self.classes = options.integer("classes", 20)
+        self.classes = options.integer("classes", 20, 1, WIDEST)
         self.out_channels = channels
-        anchors = torch.tensor(options.numbers("anchors")).view(-1, 2)
+        sides = options.numbers("anchors")
+        if len(sides) % 2 or min(sides) <= 0:
+            raise options.error("`anchors` are no pairs of a width and a height")
+        anchors = torch.tensor(sides).view(-1, 2)
         mask = options.integers("mask")
-        if max(mask) >= len(anchors):
-            raise options.error(f"masks anchor {max(mask)} of {len(anchors)}")
+        if not 0 <= min(mask) <= max(mask) < len(anchors):
+            raise options.error(f"masks anchors {min(mask)} to {max(mask)} of {len(anchors)}")
         if channels != len(mask) * (5 + self.classes):
             raise options.error(
                 f"needs {len(mask)} * (5 + {self.classes}) channels, but gets {channels}"
@@ -236,7 +256,7 @@ class Darknet(nn.Module):
     def __init__(self, sections: list[Section], where: str):
         super().__init__()
         (_, net), *rest = sections
-        channels = Options(net, f"{where}: [net]").integer("channels", 3)
+        channels = Options(net, f"{where}: [net]").integer("channels", 3, 3, 3)
         widths: list[int] = []
         self.layers = nn.ModuleList()
         for index, (name, values) in enumerate(rest):
@@ -306,7 +326,10 @@ def read_weights(path: str | Path, count: int) -> np.ndarray:
             f"{path}: {len(data)} bytes where the .cfg needs {expected}; "
             "the file is damaged or belongs to another .cfg"
         )
-    return np.frombuffer(data, "<f4", offset=header)
+    values = np.frombuffer(data, "<f4", offset=header)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: a weight is no finite number; fetch the file again")
+    return values
 
 
 class DarknetDetector(Detector):
@@ -353,5 +376,9 @@ def load(
         ) from error
     network = Darknet(parse_cfg(text, cfg), cfg)
     count = sum(sum(layer.counts) for layer in network.convolutions)
-    network.read(read_weights(weights, count))
+    values = read_weights(weights, count)
+    try:
+        network.read(values)
+    except ValueError as error:
+        raise InputError(f"{weights}: {error}; fetch the file again") from error
     return DarknetDetector(network, names, image_size, device, **computed)

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.detection.base import Boxes
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 REQUIRED = ["clip", "frame", *CORNERS, "confidence"]
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
+LARGEST = 2**31 - 1
 
 
 def read_boxes(path: str | Path) -> pd.DataFrame:
@@ -24,9 +26,16 @@ def read_boxes(path: str | Path) -> pd.DataFrame:
     Raises InputError that names the file and, where one is to blame, the first bad line.
     """
     try:
-        table = pd.read_csv(path, dtype={"clip": str}, skipinitialspace=True, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: not readable as a CSV of boxes ({error})") from error
+        table = pd.read_csv(
+            path, dtype=str, skipinitialspace=True, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except OSError as error:
+        raise environment(error, path) or error from error
+    except (ValueError, IndexError) as error:  # pandas' parser errors are ValueErrors
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path}: not readable as a CSV of boxes ({reason})") from error
+    if not isinstance(table.index, pd.RangeIndex) or table.isna().any(axis=None):
+        raise InputError(f"{path}: a row is longer or shorter than the first one; mend the CSV")
     probabilities = probability_columns(table)
     extra = [name for name in table if name not in [*REQUIRED, "class", *probabilities]]
     missing = [name for name in REQUIRED if name not in table]
@@ -36,7 +45,9 @@ def read_boxes(path: str | Path) -> pd.DataFrame:
             f"needed are {','.join(REQUIRED)}, possible also class and p0,p1,... or p_<name>"
         )
     numeric = [name for name in table if name != "clip"]
-    table[numeric] = table[numeric].apply(pd.to_numeric, errors="coerce").astype(float)
+    for name in numeric:
+        good = table[name].str.strip().str.fullmatch(NUMBER)
+        table[name] = table[name].where(good).astype(float)
     _check(table, probabilities, path)
     whole = [name for name in ("frame", "class") if name in table]
     return table.astype(dict.fromkeys(whole, "int64"))
@@ -72,7 +83,7 @@ def boxes_of_clip(
             f"(0 to {n_frames - 1}); number frames from 0 and check the clip"
         )
     rows = rows[rows["confidence"] >= confidence]
-    box = np.clip(rows[CORNERS].to_numpy(np.float32), 0, np.float32([width, height] * 2))
+    box = np.clip(rows[CORNERS].to_numpy(), 0, [width, height] * 2).astype(np.float32)
     inside = (box[:, 2:] > box[:, :2]).all(axis=1)
     rows = rows[inside]
     probs = rows[probability_columns(table)].to_numpy(np.float32)
@@ -104,9 +115,17 @@ def _check(table: pd.DataFrame, probabilities: list[str], path: str | Path) -> N
         refuse(~np.isfinite(table[name]), f"{name} is not a number")
     for name, least in (("frame", 0), ("class", -1)):
         if name in table:
-            fraction = table[name] % 1 != 0
-            refuse(fraction | (table[name] < least), f"{name} is no whole number from {least} on")
+            outside = ~table[name].between(least, LARGEST)
+            words = f"{name} is no whole number from {least} to {LARGEST}"
+            refuse((table[name] % 1 != 0) | outside, words)
+    for name in CORNERS:
+        refuse(~table[name].between(-LARGEST, LARGEST), f"{name} is no place in a picture")
     for low, high in (("x1", "x2"), ("y1", "y2")):
         refuse(table[high] <= table[low], f"{high} is not greater than {low}")
     for name in ("confidence", *probabilities):
         refuse(~table[name].between(0, 1), f"{name} is not between 0 and 1")
+    if len(table) and (table[CORNERS].abs() <= 1).all(axis=None):
+        raise InputError(
+            f"{path}: all boxes lie within one pixel, so they seem to be shares of the picture; "
+            "multiply x by its width and y by its height"
+        )

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation.metrics.names import OF_FRAMES, OF_REGIONS
-from ssmtl.formats.tables import read_json
+from ssmtl.formats.card import read_card
+from ssmtl.formats.metrics import read_metrics
 
 OTHER_METRICS = (*OF_REGIONS, "pixel_auc")  # where a data set has what they need
 METRICS = (*OF_FRAMES, *OTHER_METRICS)
@@ -45,7 +46,7 @@ def read_runs(metrics: list[Path], cards: list[Path]) -> dict[str, list[dict]]:
             "for every run, in the same order"
         )
     for path, card_path in zip(metrics, cards, strict=True):
-        found, card = read_json(path), read_json(card_path)
+        found, card = read_metrics(path), read_card(card_path)
         if not found["labelled"]:
             raise InputError(f"{path}: no labels, so there is nothing to compare variants by")
         runs.setdefault(found["model"], []).append(
@@ -93,7 +94,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 def tasks_within(metrics: list[Path], model: str) -> pd.DataFrame:
     """The columns of scores within one model: column, seed and frame metrics, a row per run."""
     rows = []
-    for found in map(read_json, metrics):
+    for found in map(read_metrics, metrics):
         if found["model"] == model:
             for column, values in found["scores"][found["border"]].items():
                 rows.append({"column": column, "seed": found["seed"]} | values)

@@ -20,7 +20,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.datasets.images.presentation_attack import BONA_FIDE
 from ssmtl.evaluation.metrics import presentation_attack
 from ssmtl.evaluation.metrics.auc import auc
-from ssmtl.formats import hdf5
+from ssmtl.formats import hdf5, tables
 from ssmtl.formats.calibration import read_calibration
 from ssmtl.formats.images import read_images
 from ssmtl.formats.scores import columns_of, read_scores
@@ -345,18 +345,15 @@ def reductions_text(summary: pd.DataFrame) -> list[str]:
 
 def read_summary(path: Path) -> pd.DataFrame:
     """The summary in a CSV of `ssmtl protocol`; InputError where it is another file."""
-    try:
-        # A class may be called None or NA.
-        summary = pd.read_csv(path, dtype={"case": str}, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: missing or not a CSV; run the protocol again") from error
-    missing = {*KEYS, "protocol", "dataset", "auroc_mean"} - set(summary)
-    if missing or summary.empty:
+    text = (*KEYS, "protocol", "dataset")
+    cells = tables.read_cells(path)
+    missing = {*text, "auroc_mean", "seeds"} - set(cells)
+    if missing or cells.empty:
         raise InputError(
             f"{path}: no {'column ' + ', '.join(sorted(missing)) if missing else 'rows'}; give the "
             "CSV of a protocol, not that of its runs"
         )
-    return summary
+    return tables.read_csv(path, text, whole=("seeds",))
 
 
 def several(number: int, thing: str) -> str:

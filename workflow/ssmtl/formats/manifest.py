@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ssmtl.core.errors import InputError
+from ssmtl.formats import tables
 from ssmtl.formats.labels import parse_labels
 
 SPLITS = ("train", "test")
@@ -26,15 +27,18 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises InputError for a file that is missing, corrupt, or not a manifest.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run the stage manifest first")
     try:
-        manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
+        manifest = tables.read_cells(path)
         if list(manifest.columns) != COLUMNS:
             raise ValueError(f"found the columns {','.join(manifest.columns)}"[:200])
-        manifest = manifest.astype(NUMBERS)
+        for name, kind in NUMBERS.items():
+            manifest[name] = tables.numeric(manifest[name], kind is int, path)
         check_rows(manifest)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run the stage manifest first") from error
     except (ValueError, InputError) as error:
+        if isinstance(error.__cause__, OSError):
+            raise
         reason = str(error).split("\n")[0]
         raise InputError(
             f"{path}: not a complete manifest ({reason}); delete it and run again"
@@ -50,7 +54,15 @@ def check_rows(manifest: pd.DataFrame) -> None:
         raise ValueError("a clip is in it twice")
     if not (manifest.frames > 0).all() or (manifest["clip"] == "").any():
         raise ValueError("a clip without a name or frames")
-    manifest.labels.map(parse_labels)
+    for name in ("fps", "width", "height"):
+        if not (manifest[name] > 0).all():  # nor NaN
+            raise ValueError(f"a clip with the {name} {manifest[name].min():g}")
+    if (manifest.shard < 0).any():
+        raise ValueError("a negative shard")
+    for row in manifest.itertuples():
+        for first, last, _ in parse_labels(row.labels) or ():
+            if last >= row.frames:
+                raise ValueError(f"labels {first}-{last} of clip {row.clip} of {row.frames} frames")
 
 
 def rows(manifest: pd.DataFrame, split: str, shard: int) -> pd.DataFrame:

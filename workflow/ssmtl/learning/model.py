@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ssmtl.core import store
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
+from ssmtl.formats.card import read_card
 from ssmtl.learning import distributed, encoders, tasks
 from ssmtl.learning.tasks.base import Batch, Shapes, Views
 
@@ -87,6 +88,13 @@ def save(folder: Path, model: Model, card: dict) -> None:
     write_card(folder, card)
 
 
+def check_finite(state: dict[str, Tensor]) -> None:
+    """RuntimeError for weights that are not finite: every score would be none."""
+    for name, values in state.items():
+        if values.is_floating_point() and not values.isfinite().all():
+            raise RuntimeError(f"{name} has values that are not finite")
+
+
 def write_card(folder: Path, card: dict) -> None:
     """Writes model.json."""
     with store.replacing(folder / "model.json") as path:
@@ -100,20 +108,21 @@ def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
     for files that are missing, corrupt or do not fit together.
     """
     card_path = weights.with_suffix(".json")
-    for path in (weights, card_path):
-        if not path.exists():
-            raise InputError(f"{path}: no such file; train the model first, or check the path")
+    if not weights.exists():
+        raise InputError(f"{weights}: no such file; train the model first, or check the path")
+    card = read_card(card_path)
+    spec = card["spec"]
     try:
-        card = json.loads(card_path.read_text())
-        # Cards of models released before there was a second encoder do not name theirs.
-        spec = card["spec"] = {"encoder": "cnn3d"} | card["spec"]
         model = build(spec | {"settings": spec["settings"] | (settings or {})})
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error
     try:
         state = safetensors.torch.load_file(weights)
         model.load_state_dict(state)
-    except (safetensors.SafetensorError, RuntimeError) as error:
+        check_finite(state)
+    except OSError as error:
+        raise environment(error, weights) or error from error
+    except (safetensors.SafetensorError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{weights}: does not fit {card_path.name} beside it ({reason})"

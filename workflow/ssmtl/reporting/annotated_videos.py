@@ -12,6 +12,7 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
+from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.scores import read_scores, tasks_of
 from ssmtl.media import drawing
@@ -71,8 +72,7 @@ def write_videos(
 
     frames, scores: of the same shards in the same order; table: frame_scores.csv.
     """
-    rows = pd.read_csv(table, dtype={"clip": str, "kind": str}, keep_default_na=True)
-    rows["kind"] = rows["kind"].fillna("")
+    rows = read_frame_scores(table)
     top = max(rows["combined"].max(), 1e-6)  # one scale for all clips, so that they compare
     by_clip = dict(list(rows.groupby("clip", sort=False)))
     output.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import yaml
 from ssmtl.core import store
 from ssmtl.datasets import video as datasets
 from ssmtl.evaluation.metrics.names import OF_FRAMES
-from ssmtl.formats.tables import read_json
+from ssmtl.formats.metrics import read_metrics
 from ssmtl.reporting.page import environment, notes_of
 
 
@@ -29,7 +29,7 @@ def write_card(
     markdown = environment().overlay(autoescape=False, keep_trailing_newline=True)
     text = markdown.get_template("model_card.md.j2").render(
         card=card,
-        metrics=read_json(metrics),
+        metrics=read_metrics(metrics),
         metric_names=OF_FRAMES,
         about=datasets.reader(reader).ABOUT,
         notes=notes_of(config),

@@ -11,8 +11,10 @@ import pandas as pd
 
 from ssmtl.evaluation.metrics.names import OF_FRAMES as METRICS
 from ssmtl.evaluation.metrics.names import OF_PLACES as PLACES
+from ssmtl.formats.card import read_card
+from ssmtl.formats.frame_scores import read_frame_scores
+from ssmtl.formats.metrics import read_metrics
 from ssmtl.formats.scores import read_scores
-from ssmtl.formats.tables import read_csv, read_json
 from ssmtl.reporting.page import known, mean, spread, verdict
 
 BORDERS = ("zero", "replicate")
@@ -52,7 +54,7 @@ class Run:
     @cached_property
     def frames(self) -> pd.DataFrame:
         """frame_scores.csv, one row per frame of every test clip."""
-        return read_csv(self.folder / "frame_scores.csv", text=("clip", "kind"))
+        return read_frame_scores(self.folder / "frame_scores.csv")
 
     @cached_property
     def clips(self) -> dict[str, pd.DataFrame]:
@@ -82,7 +84,7 @@ def load_models(folders: Iterable[Path]) -> dict[str, list[Run]]:
     """The runs (seeds) of every model, in the order given."""
     models: dict[str, list[Run]] = {}
     for folder in map(Path, folders):
-        run = Run(folder, read_json(folder / "model.json"), read_json(folder / "metrics.json"))
+        run = Run(folder, read_card(folder / "model.json"), read_metrics(folder / "metrics.json"))
         models.setdefault(run.model, []).append(run)
     return models
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.core.store import replacing
 from ssmtl.datasets import video as datasets
-from ssmtl.datasets.clips import Clip, left_out, shards_of
+from ssmtl.datasets.clips import Clip, left_out, shards_of, source_size
 from ssmtl.datasets.labels import checked
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
@@ -217,3 +217,31 @@ def report(manifest: pd.DataFrame, dataset: str) -> None:
         names = ", ".join(unlabelled[:5]) + (", ..." if len(unlabelled) > 5 else "")
         counts = f"{len(unlabelled)} of {len(test)} test clips"
         log.warning("%s: %s have no labels and count in no metric: %s", dataset, counts, names)
+    if len(unlabelled) < len(test) and not test.labels.str.contains("-").any():
+        log.warning("%s: no frame of a test clip is anomalous, so there will be no AUC", dataset)
+    for train, again in in_both(manifest):
+        log.warning(
+            "%s: test clip %s is training clip %s; what a model learnt from says nothing of it, "
+            "so exclude one of the two",
+            *(dataset, again, train),
+        )
+
+
+def in_both(manifest: pd.DataFrame) -> list[tuple[str, str]]:
+    """The training and test clips that are the same footage, whatever their names are."""
+    train, test = (manifest[manifest.split == split] for split in SPLITS)
+    known: dict[tuple, list[pd.Series]] = {}
+    for row in train.itertuples():
+        known.setdefault((row.frames, source_size(Path(row.source))), []).append(row)
+    found = []
+    for row in test.itertuples():
+        alike = known.get((row.frames, source_size(Path(row.source))), ())
+        found += [(r.clip, row.clip) for r in alike if beginning(r.source) == beginning(row.source)]
+    return found
+
+
+def beginning(source: str) -> bytes:
+    """The first bytes of a clip, enough to tell it from another of the same size."""
+    path = Path(source)
+    with open(image_files(path)[0] if path.is_dir() else path, "rb") as file:
+        return file.read(1 << 20)

@@ -17,17 +17,21 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.evaluation.settings import Evaluate
+from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
+from ssmtl.scoring.settings import Score
+from ssmtl.stages.settings import Cubes, Detect
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
 
 log = logging.getLogger(__name__)
 
-CARD, NORMAL = "watcher.json", "normal_scores.csv"
-STAGES = ("detect", "cubes", "score", "evaluate")
+SECTIONS = {"detect": Detect, "cubes": Cubes, "score": Score, "evaluate": Evaluate}
 
 
 def make_watcher(
@@ -38,13 +42,13 @@ def make_watcher(
     frames: the training shards' frames.h5; config: the settings of all stages. Raises InputError
     for files that do not fit, and for imported boxes, which new video does not have.
     """
-    settings = {stage: config[stage] for stage in STAGES}
+    settings = {stage: config[stage] for stage in SECTIONS}
     if settings["detect"]["backend"] == "imported":
         raise InputError(
             "detect.backend is imported: new video comes without boxes; learn with a detector"
         )
     settings["evaluate"] = settings["evaluate"] | {"smoothing": "causal"}
-    card = json.loads(weights.with_suffix(".json").read_text())
+    card = read_card(weights.with_suffix(".json"))
     for source in (weights, weights.with_suffix(".json"), calibration):
         with store.replacing(output / source.name) as path:
             shutil.copyfile(source, path)
@@ -120,20 +124,14 @@ def read_watcher(folder: Path) -> tuple[dict, list[NormalClip]]:
 
     Raises InputError for a folder that is none.
     """
-    path = folder / CARD
-    if not path.is_file():
-        raise InputError(
-            f"{folder}: no {CARD} here, so no watcher; `ssmtl learn` makes one from a folder of "
-            "normal video, `snakemake results/<dataset>/watcher/<model>/seed<n>/watcher.json` "
-            "from a data set of the config"
-        )
-    try:
-        about = json.loads(path.read_text())
-        table = pd.read_csv(folder / NORMAL, dtype={"clip": str})
-        clips = [
-            NormalClip(clip, about["normal"][clip]["fps"], part["score"].to_numpy())
-            for clip, part in table.groupby("clip", sort=False)
-        ]
-        return about["settings"], clips
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a complete watcher ({error!r}); make it again") from error
+    about = read_about(folder)
+    settings = {
+        stage: section.parse(about["settings"][stage], f"{folder / CARD}: {stage}").model_dump()
+        for stage, section in SECTIONS.items()
+    }
+    table = read_normal(folder, about)
+    clips = [
+        NormalClip(str(clip), about["normal"][clip]["fps"], part["score"].to_numpy())
+        for clip, part in table.groupby("clip", sort=False)
+    ]
+    return settings, clips

@@ -54,6 +54,12 @@ def macro_normal_added(labels: list[np.ndarray], scores: list[np.ndarray]) -> fl
 
 
 def frame_metrics(labels: list[np.ndarray], scores: list[np.ndarray]) -> dict[str, float | None]:
-    """All metrics of `names.OF_FRAMES`, of bool labels (T,) and scores (T,) in [0, 1] per clip."""
+    """All metrics of `names.OF_FRAMES`, of bool labels (T,) and scores (T,) in [0, 1] per clip.
+
+    None of them where all frames of all clips are of one class: the frames that the padding adds
+    would be all that there is to tell apart.
+    """
+    if len(np.unique(np.concatenate(labels).astype(bool))) < 2:
+        return dict.fromkeys(OF_FRAMES)
     metrics = (micro, macro_padded, macro_strict, macro_normal_added)
     return dict(zip(OF_FRAMES, (metric(labels, scores) for metric in metrics), strict=True))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ssmtl.core import store
 from ssmtl.evaluation import ablation
 from ssmtl.evaluation.metrics.names import ALL, OF_FRAMES
-from ssmtl.formats.tables import read_json
+from ssmtl.formats.metrics import read_metrics
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
 
@@ -171,7 +171,7 @@ def write_ablation(
     table = ablation.run_table(plan["rows"], ablation.read_runs(metrics, cards))
     summarised = ablation.summarise(table)
     within = ablation.tasks_within(metrics, plan["rows"][0]["model"])
-    totals = read_json(metrics[0])
+    totals = read_metrics(metrics[0])
     write_csv(table, runs)
     write_csv(summarised, summary)
     plots.save(ablation_figure(table, summarised), figure)

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from ssmtl.core import store
 from ssmtl.evaluation import protocols
 from ssmtl.evaluation.protocols import Case, Run
+from ssmtl.formats.card import read_card
 from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.history import read_history
 from ssmtl.formats.images import read_images
-from ssmtl.formats.tables import read_csv, read_json
 from ssmtl.media import codec
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, flat, verdict
@@ -263,7 +264,7 @@ def training(runs: list[Run]) -> list[dict]:
     """The training history of some runs; none where nothing was logged."""
     found = []
     for number, run in enumerate(runs, 1):
-        table = read_csv(run.folder / "history.csv", text=("split",))
+        table = read_history(run.folder / "history.csv")
         if not table.empty:
             figure = plots.history_figure(table)
             svg = plots.inline_svg(figure, f"training-{number}", f"Training on {run.normal}")
@@ -276,7 +277,7 @@ def run_rows(runs: list[Run]) -> list[dict]:
     rows = []
     for run in runs:
         if run.seed is not None:
-            card = read_json(run.folder / "model.json")
+            card = read_card(run.folder / "model.json")
             rows.append(
                 {
                     "normal": run.normal,

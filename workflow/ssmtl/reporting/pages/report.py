@@ -11,8 +11,8 @@ from plotly.offline import get_plotlyjs
 from ssmtl import __version__
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.formats.history import read_history
 from ssmtl.formats.manifest import read_manifest
-from ssmtl.formats.tables import read_csv
 from ssmtl.learning import model as models_
 from ssmtl.reporting import clips as clips_
 from ssmtl.reporting import event_details as events
@@ -140,7 +140,7 @@ def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, vi
         },
         "roc": roc_of(first),
         "distributions": {c: figures.distribution(first.frames, c) for c in first.columns},
-        "losses": figures.losses(read_csv(first.folder / "history.csv", text=("split",))),
+        "losses": figures.losses(read_history(first.folder / "history.csv")),
     }
     return view | {"points": to_look_at(view, number)}
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ssmtl.core import store
 from ssmtl.evaluation.metrics.names import ALL as METRICS
-from ssmtl.formats.tables import read_json
+from ssmtl.formats.metrics import read_metrics
 from ssmtl.reporting import plots, published
 from ssmtl.reporting.page import environment, known, mean, spread
 
@@ -126,7 +126,7 @@ def write_summary(
     metrics: metrics.json of every run; published_results: per data set the name of its published
     results. InputError for a file that is missing or broken and for an unknown name.
     """
-    table = run_table([read_json(path) for path in metrics])
+    table = run_table([read_metrics(path) for path in metrics])
     results = {name: published.results_for(key) for name, key in published_results.items()}
     rows = model_rows(table, results)
     figure = summary_figure(table, results)

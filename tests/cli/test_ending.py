@@ -1,0 +1,96 @@
+"""What is no bug ends with a status and one line at most: no traceback, whatever happens."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ssmtl.cli.ending import ending
+from ssmtl.core.errors import REMEDIES, InputError
+
+PROGRAM = """
+import sys, time
+from ssmtl.cli.ending import ending
+with ending():
+    {}
+"""
+
+
+def run(body: str, **options) -> subprocess.Popen:
+    """A program that does something within `ending`."""
+    command = [sys.executable, "-c", PROGRAM.format(body)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def too_much_for_numpy():
+    np.zeros(1 << 50)
+
+
+def too_much_for_torch():
+    torch.zeros(1 << 50)
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (too_much_for_numpy, "out of memory (Unable to allocate"),
+        (too_much_for_torch, "out of memory (can't allocate memory"),
+    ],
+)
+def test_a_lack_of_memory_is_one_line(capsys, work, words):
+    with pytest.raises(SystemExit) as stop, ending():
+        work()
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.count("\n") == 1
+    assert said.startswith(f"error: {words}") and "give the job more memory" in said
+
+
+@pytest.mark.parametrize("number", REMEDIES)
+def test_what_the_system_refuses_names_the_thing_and_a_remedy(capsys, number):
+    with pytest.raises(SystemExit) as stop, ending():
+        raise OSError(number, os.strerror(number), "some/file.h5")
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said == f"error: some/file.h5: {REMEDIES[number]}\n"
+    assert "truncated" not in said and "delete" not in said
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError), ending():
+        raise ZeroDivisionError
+    with pytest.raises(OSError), ending():  # of what, it does not say
+        raise OSError(errno.EACCES, "no")
+
+
+def test_an_input_error_of_several_lines_is_one(capsys):
+    with pytest.raises(SystemExit), ending():
+        raise InputError("first\n  second")
+    assert capsys.readouterr().err == "error: first second\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "words"),
+    [(signal.SIGINT, 130, "interrupted; what is finished is kept"), (signal.SIGTERM, 143, "")],
+)
+def test_signals_end_without_a_traceback(number, status, words):
+    with run("print('ready', flush=True); time.sleep(60)") as program:
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(number)
+        said = program.communicate(timeout=10)[1]
+    assert program.returncode == status
+    assert "Traceback" not in said and words in said and said.count("\n") <= 1
+
+
+def test_a_closed_pipe_ends_in_silence():
+    with run("[print('line') for _ in range(100_000)]") as program:
+        program.stdout.readline()
+        program.stdout.close()
+        said = program.stderr.read()
+        program.wait(timeout=10)
+    assert said == "" and program.returncode == 141

@@ -1,0 +1,64 @@
+"""How a command ends: bad input and a bad environment are one line, and only a bug a traceback."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ssmtl.core.errors import InputError, environment
+
+BAD_INPUT = 2
+# As a shell gives for a program that a signal ended.
+INTERRUPTED, TERMINATED, CLOSED_PIPE = (
+    128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Within, whatever is no bug ends the program with a status and at most one line."""
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has enough, as `head` does. Nothing may write there any more, not
+        # even Python as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
+    except KeyboardInterrupt:
+        stop("interrupted; what is finished is kept, run it again to go on", INTERRUPTED)
+    except Exception as error:
+        line = line_of(error)
+        if line is None:
+            raise
+        stop(f"error: {line}", BAD_INPUT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def terminated(number: int, frame: FrameType | None) -> None:
+    """Ends as an exception does, so that nothing half-written is left behind."""
+    sys.exit(TERMINATED)
+
+
+def stop(line: str, status: int) -> None:
+    print(line, file=sys.stderr)
+    sys.exit(status)
+
+
+def line_of(error: Exception) -> str | None:
+    """What is said of an error, in one line; None where it is a bug."""
+    if isinstance(error, InputError):
+        return " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        reason = str(error).split("\n")[0].rpartition("DefaultCPUAllocator: ")[2]
+        return (
+            f"out of memory{f' ({reason})' if reason else ''}; lower the stage's batch, close "
+            "other programs, or give the job more memory"
+        )
+    if isinstance(error, OSError) and (found := environment(error)):
+        return str(found)
+    return None
