@@ -67,7 +67,7 @@ def test_videos_and_pages_keep_the_names(named, tmp_path):
         (),
     )
     page, where = tmp_path / "report.html", ("--manifest", named.manifest, "--runs", named.model)
-    run("report", page, "--dataset", "tiny", *where, *files, "--videos", videos)
+    run("report", page, "--dataset", "tiny", "--config", "{}", *where, *files, "--videos", videos)
     text = page.read_text()
     for name in TEST:
         assert f">{name}<" in text or f'"{name}"' in text, name

@@ -207,7 +207,7 @@ class Yolo(nn.Module):
         anchors = torch.tensor(sides).view(-1, 2)
         mask = options.integers("mask")
         if not 0 <= min(mask) <= max(mask) < len(anchors):
-            raise options.error(f"masks anchors {min(mask)} to {max(mask)} of {len(anchors)}")
+            raise options.error(f"masks anchor {max(mask)} of {len(anchors)}")
         if channels != len(mask) * (5 + self.classes):
             raise options.error(
                 f"needs {len(mask)} * (5 + {self.classes}) channels, but gets {channels}"
