@@ -4,6 +4,14 @@ import re
 from collections import Counter
 
 import pytest
+from edits import (
+    TEXTS_OF_ERRORS,
+    TEXTS_OF_LOGS,
+    constant,
+    docstrings,
+    everywhere,
+    logging_lines,
+)
 from toy import NEW, insert_statement, write_clip
 
 from ssmtl.core.machine import has_gpu
@@ -36,12 +44,18 @@ def test_smoothing_changed(project):
     assert project.planned() == jobs(*END)
 
 
-def test_docstring_changed(project):
-    module = project.path("workflow/ssmtl/stages/cubes.py")
-    text = module.read_text()
-    module.write_text(text.replace('"""Stage `cubes`:', '"""# The stage `cubes`:', 1) + "\n# end\n")
-    assert module.read_text().count("# The stage") == 1
+def test_what_is_only_said_changed(project):
+    """Every docstring, and so every help text, the texts of logs and errors, and the version."""
+    package = project.path("workflow/ssmtl")
+    everywhere(docstrings, TEXTS_OF_LOGS, TEXTS_OF_ERRORS, logging_lines)(package)
+    version = package / "__init__.py"
+    version.write_text(f"{version.read_text()}\n__version__ = '99.0'\n")
     assert project.planned() == Counter()
+
+
+def test_suffixes_of_masks_changed(project):
+    constant("datasets", "MASK_SUFFIXES", '(".png",)')(project.path("workflow/ssmtl"))
+    assert project.planned() == jobs("manifest", *END)
 
 
 def test_code_changed(project):
@@ -160,3 +174,18 @@ def test_mistakes_in_the_config_are_one_line(project, value, keys, message):
     assert done.stdout.count(message) == 1
     assert "Traceback" not in done.stdout
     assert len(done.stdout.splitlines()) <= 3, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        ("results/toy/reprot.html", "did you mean results/toy/report.html?"),
+        ("results/toys/report.html", "did you mean results/toy/report.html?"),
+        ("results/toy/models/tin/seed0/metrics.json", "no model 'tin'; did you mean tiny?"),
+    ],
+)
+def test_a_typo_in_a_target_is_answered_with_what_was_meant(project, target, meant):
+    done = project.snakemake("--dry-run", "--", target)
+    assert done.returncode != 0
+    assert done.stdout.count(f"no rule makes '{target}'") == 1 and meant in done.stdout
+    assert "Traceback" not in done.stdout
