@@ -14,7 +14,7 @@ from ssmtl.core.device import one_torch_thread
 from ssmtl.core.errors import InputError
 from ssmtl.detection import Detector
 from ssmtl.formats import frames as frames_
-from ssmtl.media import codec
+from ssmtl.media import codec, crops
 from ssmtl.stages import cubes
 from ssmtl.stages import detect as detections
 
@@ -202,5 +202,5 @@ def test_crops_by_opencv_are_those_of_roi_align(size):
     image = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
     rois = torch.cat((torch.zeros(len(box), 1), torch.from_numpy(box)), 1)
     expected = roi_align(image, rois, size, sampling_ratio=-1, aligned=True).permute(0, 2, 3, 1)
-    found = cubes.warped(picture, box, size)
+    found = crops.warped(picture, box, size)
     assert np.abs(found - expected.numpy()).max() <= 0.51  # rounding, and no more

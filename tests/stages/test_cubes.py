@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssmtl.media import codec
+from ssmtl.media import blocks, codec
+from ssmtl.media.crops import crop
 from ssmtl.stages import cubes
 
 
@@ -19,21 +20,21 @@ class Film:
     def __len__(self):
         return len(self.pictures)
 
-    def decoded(self, start, stop, then):
+    def decoded(self, start, stop):
         for number in range(start, stop):
             self.asked.append(number)
-            yield then(number, self.pictures[number])
+            yield self.pictures[number]
 
 
 def test_crop_of_its_own_size_is_the_picture():
     picture = torch.randint(0, 256, (40, 50, 3), dtype=torch.uint8)
-    found = cubes.crop(picture, torch.tensor([[5.0, 3.0, 37.0, 35.0]]), 32)
+    found = crop(picture, torch.tensor([[5.0, 3.0, 37.0, 35.0]]), 32)
     assert torch.equal(found[0], picture[3:35, 5:37])
 
 
 def test_crop_halves_by_the_mean_of_four():
     picture = torch.randint(0, 256, (64, 64, 3), dtype=torch.uint8)
-    found = cubes.crop(picture, torch.tensor([[0.0, 0.0, 64.0, 64.0]]), 32)[0]
+    found = crop(picture, torch.tensor([[0.0, 0.0, 64.0, 64.0]]), 32)[0]
     expected = picture.float().reshape(32, 2, 32, 2, 3).mean((1, 3))
     assert (found.float() - expected).abs().max() <= 0.5
 
@@ -41,7 +42,7 @@ def test_crop_halves_by_the_mean_of_four():
 def test_crop_does_not_keep_the_aspect():
     picture = torch.zeros(60, 60, 3, dtype=torch.uint8)
     picture[:, 20:30] = 200  # the left half of a box 20 wide and 60 high
-    found = cubes.crop(picture, torch.tensor([[20.0, 0.0, 40.0, 60.0]]), 16)[0]
+    found = crop(picture, torch.tensor([[20.0, 0.0, 40.0, 60.0]]), 16)[0]
     # Bilinear samples at the box's edge reach half a pixel into its surroundings.
     assert (found[:, 1:7] == 200).all()
     assert (found[:, 9:] == 0).all()
@@ -50,6 +51,7 @@ def test_crop_does_not_keep_the_aspect():
 @pytest.mark.parametrize("flush", [1, 3, 256])
 def test_one_pass_equals_one_crop_at_a_time(tmp_path, monkeypatch, flush):
     monkeypatch.setattr(cubes, "FLUSH", flush)
+    monkeypatch.setattr(blocks, "FRAMES", 2 * flush)
     rng = np.random.default_rng(0)
     film = Film([rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(23)])
     frame = np.sort(rng.choice(23, 17)).astype(np.int32)
@@ -68,7 +70,7 @@ def test_one_pass_equals_one_crop_at_a_time(tmp_path, monkeypatch, flush):
             expected = np.zeros((16, 16, 3))
             if there:
                 picture = torch.from_numpy(film.pictures[i + slot - 4])
-                expected = cubes.crop(picture, torch.from_numpy(box[number : number + 1]), 16)[0]
+                expected = crop(picture, torch.from_numpy(box[number : number + 1]), 16)[0]
             np.testing.assert_array_equal(found[number, slot], expected)
 
 

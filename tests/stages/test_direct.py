@@ -6,10 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 from footage import Pipeline, run
-
-from ssmtl.stages import cubes
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
@@ -84,25 +81,3 @@ def test_other_settings_than_the_models_are_refused(done, tmp_path, refused):
     assert "cubes.size 16" in line and "24" in line
     line = refused(score_directly, done, output, 0, "--cubes-sise", 16, absent=[output])
     assert "--cubes-sise" in line and "Did you mean --cubes-size" in line
-
-
-@pytest.mark.parametrize("block", [1, 4, 1000])
-def test_blocks_hold_the_crops_of_every_frame(block):
-    """Against one crop at a time, with frames that many objects share and frames without any."""
-    rng = np.random.default_rng(0)
-    pictures = [torch.from_numpy(rng.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(20)]
-    frame = np.sort(rng.choice([2, 3, 4, 9, 10, 17], 25))
-    corner = rng.uniform(0, 20, (25, 2))
-    box = torch.tensor(np.concatenate((corner, corner + rng.uniform(4, 20, (25, 2))), 1)).float()
-
-    def crops(number):
-        return cubes.crop(pictures[number], box[slice(*cubes.members(frame, number, 2))], 8)
-
-    blocks = [b.clone() for b in cubes.cube_blocks(map(crops, range(20)), 0, frame, 2, block)]
-    assert [len(each) for each in blocks[:-1]] == [block] * (len(blocks) - 1)
-    found = torch.cat(blocks)
-    assert len(found) == 25
-    for row, number in enumerate(frame):
-        for step in range(-2, 3):
-            expected = cubes.crop(pictures[number + step], box[row : row + 1], 8)[0]
-            assert torch.equal(found[row, step + 2], expected)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ssmtl.formats.frames import Frames
-from ssmtl.stages.cubes import crop, cube_blocks, expanded, members, select, span
-from ssmtl.stages.teachers import ClassVectors
+from ssmtl.media import blocks
+from ssmtl.stages.cubes import expanded, select
+from ssmtl.stages.teachers import seen_probabilities
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,22 @@ def batches(
     """Cubes uint8 (batch, 2t + 1, S, S, 3) on the device, and their `class_probs` (batch, C).
 
     detector: of the class probabilities, None where the detections have them; cubes, teachers: the
-    settings of these stages.
+    settings of these stages. The last batch of a block of frames has what is left.
     """
-    frame, radius = objects.frame, cubes["radius"]
+    frame, radius, size = objects.frame, cubes["radius"], cubes["size"]
     area = expanded(objects.box, cubes["scale"], frames.width, frames.height)
-    area = torch.from_numpy(area).to(device)
-    first, stop = span(frame, radius, len(frames))
-    vectors = detector and ClassVectors(detector, frame, objects.box, teachers)
-
-    def look(number: int, picture: np.ndarray) -> tuple:
-        """What a frame gives: crops of all objects about it, and enlarged ones of its own."""
-        low, high = members(frame, number, radius)
-        place = torch.from_numpy(picture).to(device)
-        return crop(place, area[low:high], cubes["size"]), vectors and vectors.crops(number, place)
-
-    def crops() -> Iterator[torch.Tensor]:
-        for found, own in frames.decoded(first, stop, look):
-            if vectors:
-                vectors.add(own)
-            yield found
-
-    done = 0
-    for block in cube_blocks(crops(), first, frame, radius, batch):
-        rows = slice(done, done + len(block))
-        probs = vectors.take(len(block)) if vectors else objects.class_probs[rows]
-        # A GPU's batches are made ahead of their use, when the next is asked for already.
-        yield block.clone() if block.is_cuda else block, {"class_probs": probs}
-        done = rows.stop
+    place = blocks.span(frame, radius, len(frames))
+    most = blocks.at_once(radius, size, device)
+    pictures = frames.decoded(*place)
+    for part in blocks.ready(pictures, frame, radius, place, device, most):
+        rows = part.rows
+        made = part.window.cubes(frame[rows], area[rows], radius, size)
+        if detector is None:
+            probs = objects.class_probs[rows]
+        else:
+            probs = seen_probabilities(
+                detector, part.window, frame[rows], objects.box[rows], teachers
+            )
+        for start in range(0, len(made), batch):
+            some = slice(start, start + batch)
+            yield made[some], {"class_probs": probs[some]}

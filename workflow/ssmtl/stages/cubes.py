@@ -7,15 +7,11 @@ need, t * max_gap frames on each side, and which part of it exists.
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
-import torch
-from torchvision.ops import roi_align
 
 from ssmtl.core import store
 from ssmtl.core.boxes import area, intersection
@@ -27,53 +23,11 @@ from ssmtl.formats import hdf5
 from ssmtl.formats.cubes import CUBES
 from ssmtl.formats.detections import read_detections
 from ssmtl.formats.frames import Frames, read_frames
-from ssmtl.media import polygons
+from ssmtl.media import blocks, polygons
 
 log = logging.getLogger(__name__)
 
-FLUSH = 256  # finished cubes written to HDF5 at once
-
-
-def crop(picture: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
-    """Crops resized bilinearly with anti-aliasing, aspect not kept.
-
-    picture uint8 (H, W, 3); boxes float32 (N, 4), x1 y1 x2 y2 in pixels, inside the picture.
-    Returns uint8 (N, size, size, 3). Each output pixel is the mean of its bilinear samples, one
-    per source pixel and at least one.
-    """
-    if picture.device.type == "cpu":
-        return torch.from_numpy(warped(picture.numpy(), boxes.numpy(), size))
-    image = picture.permute(2, 0, 1)[None].float()
-    index = torch.zeros(len(boxes), 1, device=boxes.device)
-    # The default sampling ratio takes ceil(box / size) samples a side: no aliasing, no waste.
-    crops = roi_align(image, torch.cat((index, boxes), 1), size, sampling_ratio=-1, aligned=True)
-    return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def warped(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """The same crops by OpenCV, on a CPU two or three times as fast: equal up to rounding."""
-    corner = boxes - np.float32(0.5)  # the centre of the first pixel is 0
-    side = corner[:, 2:] - corner[:, :2]
-    samples = np.ceil(side / np.float32(size)).clip(1).astype(int)  # per output pixel, (N, 2)
-    step = side.astype(float) / (samples * size)
-    crops = np.empty((len(boxes), size, size, 3), np.uint8)
-    flags = {
-        "flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        "borderMode": cv2.BORDER_REPLICATE,
-        "hint": cv2.ALGO_HINT_ACCURATE,
-    }
-    exact = picture.astype(np.float32) if samples.max(initial=1) > 1 else None
-    for target, (x, y), (dx, dy), (across, down) in zip(
-        crops, corner[:, :2] + step / 2, step, samples, strict=True
-    ):
-        place = np.array(((dx, 0, x), (0, dy, y)))
-        if across == down == 1:
-            cv2.warpAffine(picture, place, (size, size), dst=target, **flags)
-        else:
-            fine = cv2.warpAffine(exact, place, (size * across, size * down), **flags)
-            mean = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
-            target[:] = mean.round()
-    return crops
+FLUSH = 256  # cubes written to HDF5 at once
 
 
 def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nested) -> np.ndarray:
@@ -126,97 +80,34 @@ def expanded(box: np.ndarray, scale: float, width: int, height: int) -> np.ndarr
     return np.clip(np.concatenate((centre - half, centre + half), 1), 0, limit).astype(np.float32)
 
 
-def members(frame: np.ndarray, number, reach: int) -> tuple:
-    """The rows low..high of the objects whose window holds frame `number`: they are neighbours.
-
-    frame int (N,) ascending; number: an int, or an array of them.
-    """
-    low = np.searchsorted(frame, number - reach)
-    return low, np.searchsorted(frame, number + reach, side="right")
-
-
-def span(frame: np.ndarray, reach: int, frames: int) -> tuple[int, int]:
-    """The part of a clip of `frames` frames that the windows of these objects lie in."""
-    if not len(frame):
-        return 0, 0
-    return max(0, int(frame[0]) - reach), min(frames, int(frame[-1]) + reach + 1)
-
-
-def cube_blocks(
-    crops: Iterable[torch.Tensor], first: int, frame: np.ndarray, reach: int, block: int
-) -> Iterator[torch.Tensor]:
-    """All cubes of a clip in one pass over its frames, `block` at a time, in the order of rows.
-
-    crops: of the frames `first` and on, uint8 (n, S, S, 3), for the n objects whose window holds
-    that frame; frame int (N,) ascending. Yields uint8 (block, 2 * reach + 1, S, S, 3), the last
-    with what is left, in memory that is used again once the next is asked for. Frames outside the
-    clip stay black. Only the cubes whose window holds the current frame, and those of an unfinished
-    block, are in memory.
-    """
-    if not len(frame):
-        return
-    numbers = np.arange(first, frame[-1] + reach + 1)
-    lows, highs = members(frame, numbers, reach)
-    # Cube i lies in row i % room, and a block never passes the end.
-    room = block * (2 + int((highs - lows).max() - 1) // block)
-    ring, done = None, 0
-
-    def finished(count: int) -> Iterator[torch.Tensor]:
-        nonlocal done
-        cubes = ring[done % room :][:count]
-        yield cubes
-        cubes.zero_()
-        done += count
-
-    for found, number, low, high in zip(crops, numbers, lows, highs, strict=False):
-        if ring is None:
-            ring = found.new_zeros(room, 2 * reach + 1, *found.shape[1:])
-        while low - done >= block:
-            yield from finished(block)
-        rows = np.arange(low, high)
-        put(ring, rows % room, number - frame[rows] + reach, found)
-    while done < len(frame):
-        yield from finished(min(block, len(frame) - done))
-
-
-def put(ring: torch.Tensor, rows: np.ndarray, slots: np.ndarray, values: torch.Tensor) -> None:
-    """ring[rows, slots] = values."""
-    if ring.device.type == "cpu":
-        ring.numpy()[rows, slots] = values.numpy()  # ten times as fast as torch
-        return
-    rows, slots = torch.from_numpy(np.stack((rows, slots)).astype(np.int64)).to(ring.device)
-    ring[rows, slots] = values
-
-
 def write_cubes(
     group: h5py.Group,
     frames: Frames,
     frame: np.ndarray,
-    box: np.ndarray,
+    area: np.ndarray,
     reach: int,
     size: int,
     storage: str = "raw",
 ) -> str:
     """Crops all cubes of a clip in one pass over its frames; returns a digest of the pixels.
 
-    frame int (N,) ascending; box float32 (N, 4); storage: see `cube_storage`. Frames outside the
-    clip stay black and are excluded by `valid`. Frames are decoded and cropped by threads.
+    frame int (N,) ascending; area float32 (N, 4), the boxes to crop; storage: see `cube_storage`.
+    Frames outside the clip stay black and are excluded by `valid`.
     """
-    device = chosen_device()
-    boxes = torch.from_numpy(box).to(device)
-
-    def crops_of(number: int, picture: np.ndarray) -> torch.Tensor:
-        low, high = members(frame, number, reach)
-        return crop(torch.from_numpy(picture).to(device), boxes[low:high], size)
-
-    start, stop = span(frame, reach, len(frames))
-    crops = frames.decoded(start, stop, crops_of)
-    blocks = (block.cpu().numpy() for block in cube_blocks(crops, start, frame, reach, FLUSH))
+    device, place = chosen_device(), blocks.span(frame, reach, len(frames))
+    most = blocks.at_once(reach, size, device)
+    pictures = frames.decoded(*place)
     none = np.zeros((0, 2 * reach + 1, size, size, 3), np.uint8)  # a clip may have no objects
+    made = (
+        part.window.cubes(frame[part.rows], area[part.rows], reach, size).cpu().numpy()
+        for part in blocks.ready(pictures, frame, reach, place, device, most)
+    )
     marks = []
-    for pixels in chain([none], blocks):
-        cube_storage.append(group, pixels, storage)
-        marks.append(store.digest(pixels))
+    for pixels in chain([none], made):
+        for start in range(0, len(pixels) or 1, FLUSH):
+            some = pixels[start : start + FLUSH]
+            cube_storage.append(group, some, storage)
+            marks.append(store.digest(some))
     return store.digest(marks, storage)
 
 

@@ -26,6 +26,8 @@ from ssmtl.formats.cubes import open_cubes, read_cubes
 from ssmtl.formats.detections import read_detections
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.teachers import TEACHERS
+from ssmtl.media import blocks
+from ssmtl.media.blocks import Window
 
 log = logging.getLogger(__name__)
 
@@ -79,81 +81,61 @@ def resnet_outputs(network, crops: torch.Tensor, size: int, half: bool) -> torch
 
 
 def enlarged(
-    picture: torch.Tensor, box: torch.Tensor, size: int, context: float
+    pictures: torch.Tensor, which: torch.Tensor, box: torch.Tensor, size: int, context: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Square crops about objects, aspect kept, for a detector to look at.
 
-    picture uint8 (H, W, 3); box float32 (N, 4) in pixels; the crop's side is `context` times the
-    box's longer side. Returns float (N, 3, size, size) in [0, 1], grey outside the picture, and
-    where the objects lie in their crops, float32 (N, 4) in crop pixels.
+    pictures uint8 (F, H, W, 3); which int (N,): the picture of each object; box float32 (N, 4) in
+    pixels; the crop's side is `context` times the box's longer side. Returns float
+    (N, 3, size, size) in [0, 1], grey outside the picture, and where the objects lie in their
+    crops, float32 (N, 4) in crop pixels.
     """
     centre, extent = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
     half = extent.amax(1, keepdim=True) * context / 2
     # A border as wide as the widest crop can reach, so that no sample is outside.
     border = int(half.max().ceil()) + 1
-    image = picture.permute(2, 0, 1)[None].float() / 255
-    image = F.pad(image, (border,) * 4, value=GREY)
-    corners = torch.cat((centre - half, centre + half), 1) + border
-    index = torch.zeros(len(box), 1, device=box.device)
-    crops = roi_align(image, torch.cat((index, corners), 1), size, sampling_ratio=-1, aligned=True)
+    images = F.pad(pictures.permute(0, 3, 1, 2).float() / 255, (border,) * 4, value=GREY)
+    corners = torch.cat((which[:, None].float(), centre - half + border, centre + half + border), 1)
+    crops = roi_align(images, corners, size, sampling_ratio=-1, aligned=True)
     inside = (box - (centre - half).repeat(1, 2)) * (size / (2 * half))
     return crops, inside
 
 
-class ClassVectors:
-    """Class probabilities of a clip's objects from a detector on their enlarged crops.
+def seen_probabilities(
+    detector, window: Window, frame: np.ndarray, box: np.ndarray, settings: dict
+) -> np.ndarray:
+    """Class probabilities of objects from a detector on their enlarged crops, float32 (N, C).
 
-    Takes the crops of one frame after the other, and gives the vectors in the order of the rows.
-    frame int (N,) ascending; box float32 (N, 4) in pixels.
+    window: has the pictures of their frames; frame int (N,) ascending; box float32 (N, 4).
     """
-
-    def __init__(self, detector, frame: np.ndarray, box: np.ndarray, settings: dict):
-        self.detector, self.frame, self.settings = detector, frame, settings
-        self.box = torch.from_numpy(box).to(detector.device)
-        self.waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.found = np.zeros((0, len(detector.classes)), np.float32)
-
-    def crops(self, number: int, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """`enlarged` crops of the objects of a frame, uint8 (H, W, 3) on the detector's device."""
-        low, high = (int(np.searchsorted(self.frame, number, side)) for side in ("left", "right"))
-        if low == high:
-            return ()
-        size, context = self.detector.image_size, self.settings["context"]
-        return enlarged(picture, self.box[low:high], size, context)
-
-    def add(self, crops: tuple[torch.Tensor, ...]) -> None:
-        """The crops of the next frame."""
-        if crops:
-            self.waiting.append(crops)
-        if sum(len(places) for _, places in self.waiting) >= self.settings["batch"]:
-            self.look()
-
-    def look(self) -> None:
-        if self.waiting:
-            crops, places = map(torch.cat, zip(*self.waiting, strict=True))
-            vectors = detection.class_vectors(self.detector, crops, places)
-            self.found = np.concatenate((self.found, vectors))
-            self.waiting.clear()
-
-    def take(self, count: int) -> np.ndarray:
-        """The next rows, float32 (count, C), of frames that have been added."""
-        if count > len(self.found):
-            self.look()
-        taken, self.found = self.found[:count], self.found[count:]
-        return taken
+    vectors = [np.zeros((0, len(detector.classes)), np.float32)]
+    for start in range(0, len(frame), settings["batch"]):
+        rows = slice(start, start + settings["batch"])
+        numbers, which = np.unique(frame[rows], return_inverse=True)
+        crops, places = enlarged(
+            window.pictures(numbers),
+            torch.from_numpy(which).to(detector.device),
+            torch.from_numpy(box[rows]).to(detector.device),
+            detector.image_size,
+            settings["context"],
+        )
+        vectors.append(detection.class_vectors(detector, crops, places))
+    return np.concatenate(vectors)
 
 
 def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
-    """Class probabilities of every object from a detector on its enlarged crop, (N, C)."""
-    vectors = ClassVectors(detector, frame, box, settings)
-
-    def look(number: int, picture: np.ndarray) -> tuple:
-        return vectors.crops(number, torch.from_numpy(picture).to(detector.device))
-
-    if len(frame):
-        for crops in frames.decoded(int(frame[0]), int(frame[-1]) + 1, look):
-            vectors.add(crops)
-    return vectors.take(len(frame))
+    """The same for all objects of a clip, in one pass over its frames."""
+    place = blocks.span(frame, 0, len(frames))
+    parts = blocks.ready(
+        frames.decoded(*place), frame, 0, place, detector.device, settings["batch"]
+    )
+    return np.concatenate(
+        [np.zeros((0, len(detector.classes)), np.float32)]
+        + [
+            seen_probabilities(detector, part.window, frame[part.rows], box[part.rows], settings)
+            for part in parts
+        ]
+    )
 
 
 def load_teacher(found: h5py.File, settings: dict, device) -> tuple:

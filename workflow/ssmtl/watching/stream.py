@@ -21,6 +21,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
 from ssmtl.core.threads import Prefetcher
 from ssmtl.detection.base import Boxes, Detector
+from ssmtl.media.blocks import Window
 from ssmtl.scoring.fusion import combine, dominant_task
 from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
 from ssmtl.stages import cubes
@@ -70,19 +71,16 @@ class ScoredFrame:
 
 @dataclass(frozen=True)
 class Pending:
-    """A frame whose cubes are being filled.
+    """A frame that waits for those behind it.
 
-    on_device: the picture there; box (N, 4) in pixels, area the same enlarged; class_probs (N, C);
-    crops (N, 2t+1, S, S, 3).
+    box (N, 4) in pixels, area the same enlarged, float32; class_probs (N, C).
     """
 
     number: int
     picture: np.ndarray
-    on_device: torch.Tensor
     box: np.ndarray
-    area: torch.Tensor
+    area: np.ndarray
     class_probs: np.ndarray
-    crops: torch.Tensor
 
 
 def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[ScoredFrame]:
@@ -96,8 +94,7 @@ def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[Sco
         Prefetcher(pictures, PICTURES, stopped=stopped) as decoded,
         Prefetcher(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
     ):
-        for frames in filled((batch.result() for batch in batches), scorer):
-            yield from scored(frames, scorer)
+        yield from scored_blocks((batch.result() for batch in batches), scorer)
 
 
 def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
@@ -137,36 +134,22 @@ def ended_early(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def filled(batches: Iterable, scorer: Scorer) -> Iterator[list[tuple[Pending, bool]]]:
-    """Frames with their cubes filled, in order, and whether each has a whole window."""
-    radius, size = scorer.radius, scorer.settings["cubes"]["size"]
-    window: deque[Pending] = deque()  # frames that wait, or whose picture others wait for
-    count = 0
+def scored_blocks(batches: Iterable, scorer: Scorer) -> Iterator[ScoredFrame]:
+    """Frames with the scores of their objects, as soon as the t frames behind each are there.
+
+    batches: pictures with their boxes, in order.
+    """
+    radius, window = scorer.radius, Window(scorer.device)
+    waiting: deque[Pending] = deque()
     for batch in batches:
-        new = count
-        for picture, boxes in batch:
-            window.append(pending(count, picture, boxes, scorer))
-            count += 1
-        # Each picture is cropped once for all the boxes that have just become known.
-        for source in window:
-            members = [
-                frame
-                for frame in window
-                if abs(frame.number - source.number) <= radius
-                and max(frame.number, source.number) >= new
-                and len(frame.box)
-            ]
-            if members:
-                area = torch.cat([frame.area for frame in members])
-                crops = cubes.crop(source.on_device, area, size)
-                parts = crops.split([len(frame.box) for frame in members])
-                for frame, part in zip(members, parts, strict=True):
-                    frame.crops[:, source.number - frame.number + radius] = part
-        ready = max(0, len(window) - radius)
-        yield [
-            (frame, frame.number >= radius) for frame in (window.popleft() for _ in range(ready))
-        ]
-    yield [(frame, False) for frame in window]
+        window.add([picture for picture, _ in batch])
+        first = window.stop - len(batch)
+        waiting += [pending(number, *each, scorer) for number, each in enumerate(batch, first)]
+        there = [waiting.popleft() for _ in range(max(0, len(waiting) - radius))]
+        yield from scored(there, window, scorer)
+        if waiting:
+            window.drop(waiting[0].number - radius)
+    yield from scored(list(waiting), window, scorer, ended=True)
 
 
 def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> Pending:
@@ -175,35 +158,32 @@ def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> P
     box = boxes.box[rows]
     height, width = picture.shape[:2]
     area = cubes.expanded(box, settings["scale"], width, height)
-    side, length = settings["size"], 2 * settings["radius"] + 1
-    return Pending(
-        number,
-        picture,
-        torch.from_numpy(picture).to(scorer.device),
-        box,
-        torch.from_numpy(area).to(scorer.device),
-        boxes.class_probs[rows],
-        torch.zeros(len(box), length, side, side, 3, dtype=torch.uint8, device=scorer.device),
-    )
+    return Pending(number, picture, box, area, boxes.class_probs[rows])
 
 
-def scored(frames: list[tuple[Pending, bool]], scorer: Scorer) -> Iterator[ScoredFrame]:
-    """The same frames with the scores of their objects, which are computed together."""
-    members = [frame for frame, whole in frames if whole and len(frame.box)]
-    tasks = task_scores(members, scorer)
+def scored(
+    frames: list[Pending], window: Window, scorer: Scorer, ended: bool = False
+) -> Iterator[ScoredFrame]:
+    """Frames with the scores of their objects, which are computed together.
+
+    The first t of a stream and, where it has `ended`, these frames have no whole window.
+    """
+    whole = [frame for frame in frames if frame.number >= scorer.radius and not ended]
+    tasks = task_scores([frame for frame in whole if len(frame.box)], window, scorer)
     fusion = scorer.settings["score"]["fusion"]
     combined = combine(tasks, fusion, scorer.calibration)
     check_range(tasks | {"combined": combined}, "the stream")
     first = dominant_task(tasks, fusion, scorer.calibration)
     done = 0
-    for frame, whole in frames:
-        count = len(frame.box) if whole else 0
+    for frame in frames:
+        there = frame.number >= scorer.radius and not ended
+        count = len(frame.box) if there else 0
         rows = slice(done, done + count)
         done += count
         yield ScoredFrame(
             frame.number,
             frame.picture,
-            whole,
+            there,
             frame.box[:count],
             {name: values[rows] for name, values in tasks.items()},
             combined[rows],
@@ -211,15 +191,17 @@ def scored(frames: list[tuple[Pending, bool]], scorer: Scorer) -> Iterator[Score
         )
 
 
-def task_scores(frames: list[Pending], scorer: Scorer) -> dict[str, np.ndarray]:
+def task_scores(frames: list[Pending], window: Window, scorer: Scorer) -> dict[str, np.ndarray]:
     """The task scores of all objects of the frames, float32 (N,) per task."""
     names, batch = list(scorer.model.tasks), scorer.settings["score"]["batch"]
     if not frames:
         return concatenated([], names)
-    crops = torch.cat([frame.crops for frame in frames])
+    number = np.repeat([frame.number for frame in frames], [len(frame.box) for frame in frames])
+    area = np.concatenate([frame.area for frame in frames])
     probs = np.concatenate([frame.class_probs for frame in frames])
-    parts = [
-        scorer.model(crops[start : start + batch], {"class_probs": probs[start : start + batch]})
-        for start in range(0, len(crops), batch)
-    ]
+    size, parts = scorer.settings["cubes"]["size"], []
+    for start in range(0, len(number), batch):
+        rows = slice(start, start + batch)
+        crops = window.cubes(number[rows], area[rows], scorer.radius, size)
+        parts.append(scorer.model(crops, {"class_probs": probs[rows]}))
     return concatenated(parts, names)
