@@ -103,3 +103,22 @@ def settings(output: Path | None = None, /, *, schema: Annotated[bool, FLAG] = F
         print(text, end="")
     else:
         output.write_text(text)
+
+
+@command(DATA, "ssmtl.scoring.export:export_model")
+def export(
+    output: Path,
+    /,
+    *,
+    model: Path,
+    format: Literal["onnx", "openvino"] = "onnx",
+    reduction: Literal["mean", "sum"] = "mean",
+) -> None:
+    """Write a trained model for other programs, and compare what it gives with torch.
+
+    Args:
+        output: File to write, .onnx, or .xml with a .bin beside it.
+        model: Trained model (model.safetensors).
+        format: Format of the file.
+        reduction: How the distillation's score reduces the classes.
+    """

@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import openvino
 import torch
@@ -45,6 +46,19 @@ def compiled(
         "NUM_STREAMS": calls,
     }
     return Compiled(openvino.Core().compile_model(converted(module, inputs), "CPU", options))
+
+
+def save(model: openvino.Model, inputs: list[str], outputs: list[str], path: Path) -> None:
+    """Writes a model, .xml and .bin, in single precision, with names for what goes in and out."""
+    for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
+        port.set_names({name})
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def loaded(path: Path) -> "Compiled":
+    """A network of a file, OpenVINO's or ONNX, in single precision."""
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cores()}
+    return Compiled(openvino.Core().compile_model(path, "CPU", options))
 
 
 class Compiled:
