@@ -29,7 +29,7 @@ from ssmtl.core import store
 from ssmtl.datasets.clips import shards_of
 from ssmtl.formats.frames import Frames
 from ssmtl.formats.manifest import read_manifest
-from ssmtl.stages.cubes import crop
+from ssmtl.media.crops import crop
 from ssmtl.stages.teachers import load_resnet, resnet_outputs
 
 RADIUS, GAP, SIZE = 3, 4, 16
