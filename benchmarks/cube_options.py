@@ -41,7 +41,7 @@ OPTIONS = {
         "teachers": {
             "backend": "ultralytics",
             "weights": "workflow/models/demo-detector.pt",
-            "cfg": "",
+            "cfg": None,
             "image_size": 128,
         },
     },
@@ -53,9 +53,9 @@ OPTIONS = {
             "image_size": 128,
         },
     },
-    "distillation weight 0.1": {"train": {"distillation_weight": 0.1}},
-    "distillation weight 2": {"train": {"distillation_weight": 2}},
-    "distillation score: sum": {"score": {"distillation_reduction": "sum"}},
+    "distillation weight 0.1": {"train": {"task_options": {"distillation": {"weight": 0.1}}}},
+    "distillation weight 2": {"train": {"task_options": {"distillation": {"weight": 2.0}}}},
+    "distillation score: sum": {"score": {"task_options": {"distillation": {"reduction": "sum"}}}},
 }
 
 

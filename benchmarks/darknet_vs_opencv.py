@@ -159,7 +159,7 @@ def prepare(folder: Path) -> None:
         weights.write_bytes(header.tobytes() + random_weights(network, rng).tobytes())
         image = rng.integers(0, 256, (size, size, 3), np.uint8)
         detector = load(
-            str(weights), cfg=str(cfg), names="", image_size=size, device=torch.device("cpu")
+            str(weights), cfg=str(cfg), names=None, image_size=size, device=torch.device("cpu")
         )
         ours = rows(*detector.raw(as_input(image, torch.from_numpy)), size)
         np.savez_compressed(folder / f"{name}.npz", image=image, ours=ours)

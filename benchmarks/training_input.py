@@ -42,7 +42,8 @@ def write(folder: Path, frames: int, size: int) -> None:
 
 
 def settings(depth: str, width: str, batch: int) -> dict:
-    given = {"depth": depth, "width": width, "batch": batch, "validation": 0.15}
+    encoder = {"encoder_options": {"depth": depth, "width": width}}
+    given = encoder | {"batch": batch, "validation": 0.15}
     values = config.defaults("train") | given
     return values | {"precision": precision(chosen_device(), values["precision"])}
 
@@ -86,7 +87,7 @@ def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: i
         cubes, teachers, clip, plan[:steps], draws[0], shapes.radius, shapes.max_gap
     )
     size = shapes.side << shapes.pools
-    network = ordinary_loop.Network(values["depth"], values["width"], size, CLASSES)
+    network = ordinary_loop.Network(*values["encoder_options"].values(), size, CLASSES)
     network.take(spec)
     network.encoder.to(memory_format=layout)
     distillation = spec.tasks["distillation"]

@@ -31,13 +31,12 @@ CLASSES = ["person", "bicycle", "vehicle"]
 SPEC = {
     "tasks": TASKS,
     "encoder": "cnn3d",
-    "depth": "shallow",
-    "width": "narrow",
+    "encoder_options": {"depth": "shallow", "width": "narrow"},
+    "task_options": {},
     "size": 64,
     "radius": 3,
     "max_gap": 4,
     "classes": CLASSES,
-    "settings": {"distillation_weight": 0.5},
 }
 
 

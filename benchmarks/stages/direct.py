@@ -42,14 +42,13 @@ def write_model(folder: Path, classes: list[str], size: int) -> None:
     seed_everything(0)
     spec = {
         "encoder": "cnn3d",
-        "depth": "shallow",
-        "width": "narrow",
+        "encoder_options": {"depth": "shallow", "width": "narrow"},
         "tasks": config.defaults("train")["tasks"],
         "size": size,
         "radius": config.defaults("cubes")["radius"],
         "max_gap": config.defaults("cubes")["max_gap"],
         "classes": classes,
-        "settings": {"distillation_weight": 0.5},
+        "task_options": {},
     }
     models.save(folder, models.build(spec), {"spec": spec})
 
@@ -103,7 +102,7 @@ def scoring_alone(size: int):
 
     def run(folder: Path) -> tuple[int, float]:
         device, weights = chosen_device(), folder / f"model{size}/model.safetensors"
-        model = models.load(weights, {"distillation_reduction": "mean"})[0].to(device)
+        model = models.load(weights)[0].to(device)
         scored = objects.ScoringModel(model, device, "auto", "auto")
         count, batch = objects_in(folder / "detections.h5"), config.defaults("score")["batch"]
         cubes = torch.randint(0, 256, (batch, 7, size, size, 3), dtype=torch.uint8).numpy()

@@ -56,7 +56,7 @@ def scorer(folder: Path) -> Scorer:
     settings = {stage: config.defaults(stage) for stage in ("detect", "cubes", "score", "evaluate")}
     settings["cubes"]["size"] = SIZE
     settings["detect"]["iou"] = 1.0  # none of the ten is suppressed by another
-    model, _ = models.load(folder / "model.safetensors", {"distillation_reduction": "mean"})
+    model, _ = models.load(folder / "model.safetensors")
     options = {k: v for k, v in detect.options("tiny", folder).items() if k != "confidence"}
     found = detection.load(**options, device=device)
     model = ScoringModel(model.to(device), device, "auto", "auto")

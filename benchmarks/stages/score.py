@@ -43,7 +43,7 @@ def stage(folder: Path) -> tuple[int, float]:
 def network_alone(folder: Path) -> tuple[int, float]:
     """The model on one batch that is in memory, again and again."""
     device = chosen_device()
-    model = models.load(MODEL, {"distillation_reduction": "mean"})[0].to(device)
+    model = models.load(MODEL)[0].to(device)
     scored = objects.ScoringModel(model, device, "auto", "auto")
     with h5py.File(folder / "cubes.h5") as file, h5py.File(folder / "teachers.h5") as teachers:
         crops, count = file["clip"]["cubes"][:BATCH], len(file["clip"]["cubes"])

@@ -146,7 +146,7 @@ IMAGES = {
 
 def test_image_data_sets_have_defaults_and_the_same_layers():
     data = config.image_dataset(IMAGES, "yours")
-    assert data["path"] == "p" and data["seeds"] == [0] and data["classes"] == []
+    assert data["path"] == "p" and data["seeds"] == [0] and "classes" not in data
     assert data["options"] == {} and data["others"] == [] and data["notes"] == []
     assert config.image_dataset(IMAGES, "mine")["path"] == "data/mine"
     plain = {"image_datasets": {"x": {"reader": "digits"}}}
@@ -236,12 +236,13 @@ def test_shipped_settings_of_pictures_survive_the_command_line(stage, shipped):
 def test_awkward_values_survive_the_command_line():
     values = config.defaults("detect") | {
         "weights": "my weights/it's $HOME.pt",
-        "names": "",
+        "names": None,
         "confidence": 1e-7,
         "iou": 1.0,
     }
     assert parsed("detect", config.flags(values)) == values
-    values = config.defaults("train") | {"tasks": ["middle_box"], "learning_rate": 3e-05}
+    tree = {"datasets": {}, "train": {"tasks": ["middle_box"], "learning_rate": 3e-05}}
+    values = config.settings(tree, "train")
     assert parsed("train", config.flags(values)) == values
 
 
@@ -342,9 +343,16 @@ def test_one_seed_for_the_command_line_reaches_models_and_scenes():
 
 TREE = {
     "train": {"cubes_seen": 100, "tasks": ["arrow_of_time", "middle_box", "distillation"]},
-    "models": {"m": {"train": {"width": "wide"}, "score": {"fusion": "ecdf"}}, "n": {}},
+    "models": {
+        "m": {"train": {"encoder_options": {"width": "wide"}}, "score": {"fusion": "ecdf"}},
+        "n": {},
+    },
     "datasets": {
-        "d": {"reader": "ucsd", "models": ["m"], "train": {"depth": "deep", "batch": 8}},
+        "d": {
+            "reader": "ucsd",
+            "models": ["m"],
+            "train": {"encoder_options": {"depth": "deep"}, "batch": 8},
+        },
         "e": {"reader": "ucsd", "models": ["n"], "ablation": {"groups": ["encoders"]}},
     },
     "ablation": {
@@ -370,13 +378,15 @@ def with_reduced(values: dict) -> dict:
         ("full", {}),
         ("only_middle_box", {"tasks": ["middle_box"]}),
         ("without_middle_box", {"tasks": ["arrow_of_time", "distillation"]}),
-        ("shallow_narrow", {"depth": "shallow", "width": "narrow"}),
+        ("shallow_narrow", {"encoder_options": {"depth": "shallow", "width": "narrow"}}),
         ("short", {"cubes_seen": 10}),
     ],
 )
 def test_a_variant_changes_its_own_settings_last(variant, changes):
     base = config.settings(TREE, "train", "d", "m")
-    assert base["width"] == "wide" and base["depth"] == "deep" and base["batch"] == 8
+    assert base["encoder_options"] == {"width": "wide", "depth": "deep"} and base["batch"] == 8
+    if tasks := changes.get("tasks"):
+        changes = changes | {"task_options": {name: base["task_options"][name] for name in tasks}}
     assert config.settings(TREE, "train", "d", f"m.{variant}") == base | changes
     reduced = with_reduced({"cubes_seen": 50})
     expected = base | {"cubes_seen": 50} | changes

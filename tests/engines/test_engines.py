@@ -17,18 +17,12 @@ from ssmtl.scoring.objects import ScoringModel
 CPU = torch.device("cpu")
 SPEC = {
     "encoder": "cnn3d",
-    "depth": "shallow",
-    "width": "narrow",
+    "encoder_options": {"depth": "shallow", "width": "narrow"},
     "size": 32,
     "radius": 3,
     "max_gap": 4,
     "classes": list("abc"),
-    "settings": {
-        "distillation_weight": 1.0,
-        "distillation_reduction": "mean",
-        "jigsaw_permutations": 4,
-        "jigsaw_margin": 0.1,
-    },
+    "task_options": {"jigsaw": {"permutations": 4, "margin": 0.1}},
 }
 
 pytest.importorskip("openvino", reason="needs openvino, an optional package")

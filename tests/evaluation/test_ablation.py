@@ -25,13 +25,12 @@ TREE = {
 SPEC = {
     "tasks": TASKS,
     "encoder": "cnn3d",
-    "depth": "shallow",
-    "width": "narrow",
+    "encoder_options": {"depth": "shallow", "width": "narrow"},
+    "task_options": {},
     "size": 16,
     "radius": 2,
     "max_gap": 3,
     "classes": ["a", "b"],
-    "settings": {"distillation_weight": 0.5},
 }
 
 

@@ -135,16 +135,13 @@ def test_batch_norm_is_that_of_the_whole_batch(launch, tmp_path, dtype, slices, 
 def test_every_batch_norm_is_one_over_the_whole_batch():
     spec = {
         "encoder": "cnn3d",
-        "depth": "deep",
-        "width": "narrow",
+        "encoder_options": {"depth": "deep", "width": "narrow"},
+        "task_options": {},
         "size": 32,
         "radius": 3,
         "max_gap": 4,
     }
-    settings = {"distillation_weight": 0.5, "jigsaw_permutations": 3, "jigsaw_margin": 0.2}
-    model = models.build(
-        spec | {"tasks": tasks.available(), "classes": ["a"], "settings": settings}
-    )
+    model = models.build(spec | {"tasks": tasks.available(), "classes": ["a"]})
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     assert len(norms) > 6
     for norm in norms:

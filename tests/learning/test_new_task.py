@@ -67,7 +67,9 @@ def test_a_new_task_trains_and_scores(negative, tmp_path, system):
     rng, pictures = np.random.default_rng(0), system == "pictures"
     write = write_pictures if pictures else write_cubes
     cubes, teachers = write(tmp_path, "train", rng)
-    encoder = {"encoder": "wideresnet", "wideresnet": "10-1"} if pictures else {}
+    encoder = (
+        {"encoder": "wideresnet", "encoder_options": {"depth": 10, "widen": 1}} if pictures else {}
+    )
     settings = config.defaults("train") | encoder
     settings |= {"tasks": ["negative"], "batch": 16, "cubes_seen": 320, "validations": 2}
     training.train_model(

@@ -15,15 +15,14 @@ from ssmtl.scoring import calibration
 SPEC = {
     "tasks": ["arrow_of_time", "middle_box"],
     "encoder": "cnn3d",
-    "depth": "shallow",
-    "width": "narrow",
+    "encoder_options": {"depth": "shallow", "width": "narrow"},
+    "task_options": {},
     "size": 16,
     "radius": 2,
     "max_gap": 2,
     "classes": ["a", "b"],
-    "settings": {"distillation_weight": 0.5},
 }
-SETTINGS = {"distillation_reduction": "mean"}
+SETTINGS = {"task_options": {"distillation": {"reduction": "mean"}}}
 OBJECTS = {"cubes": {"size": 16}, "teachers": {"context": 1.5}}
 
 
@@ -88,8 +87,13 @@ def test_a_card_without_a_seed_is_one_line(folder, text):
 def test_a_calibration_is_of_one_kind_of_score(folder):
     path, tasks = folder / "calibration.h5", SPEC["tasks"]
     assert set(calibration.read_calibration(path, SETTINGS, tasks)) == set(tasks)
-    with pytest.raises(InputError, match=r"made with score\.distillation_reduction mean"):
-        calibration.read_calibration(path, {"distillation_reduction": "sum"}, tasks)
+    other = folder / "other.h5"
+    for made_with in (SETTINGS, {"distillation_reduction": "mean"}):  # of today, and of 0.1
+        write_calibration(other, {"distillation": np.linspace(0, 1, 11)}, made_with)
+        assert set(calibration.read_calibration(other, SETTINGS, ["distillation"]))
+        wanted = {"task_options": {"distillation": {"reduction": "sum"}}}
+        with pytest.raises(InputError, match=r"made with score\.task_options\.distillation .*mean"):
+            calibration.read_calibration(other, wanted, ["distillation"])
     with pytest.raises(InputError, match="of the tasks arrow_of_time, middle_box, the scores"):
         calibration.read_calibration(path, SETTINGS, ["middle_box"])
 

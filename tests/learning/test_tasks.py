@@ -22,13 +22,12 @@ def spec(**changes):
     return {
         "tasks": NAMES,
         "encoder": "cnn3d",
-        "depth": "shallow",
-        "width": "narrow",
+        "encoder_options": {"depth": "shallow", "width": "narrow"},
+        "task_options": {},
         "size": SIZE,
         "radius": RADIUS,
         "max_gap": GAP,
         "classes": list("abcde"),
-        "settings": {"distillation_weight": 0.5, "distillation_reduction": "mean"},
     } | changes
 
 
@@ -122,7 +121,10 @@ def test_the_gapless_cube_is_encoded_once_for_two_tasks(monkeypatch):
 @pytest.mark.parametrize("width", ["narrow", "wide"])
 def test_every_encoder_variant_gives_losses_and_scores(depth, width):
     torch.manual_seed(0)
-    model, batch = models.build(spec(depth=depth, width=width)), make_batch(4)
+    model, batch = (
+        models.build(spec(encoder_options={"depth": depth, "width": width})),
+        make_batch(4),
+    )
     losses = model.losses(batch)
     assert list(losses) == ["total", *NAMES]
     expected = sum(losses[n] for n in NAMES[:3]) + 0.5 * losses["distillation"]
@@ -144,7 +146,7 @@ def test_every_encoder_variant_gives_losses_and_scores(depth, width):
     ],
 )
 def test_published_filter_numbers(depth, width, filters):
-    encoder = models.build(spec(depth=depth, width=width)).encoder
+    encoder = models.build(spec(encoder_options={"depth": depth, "width": width})).encoder
     found = [m.out_channels for m in encoder.modules() if isinstance(m, torch.nn.Conv3d)]
     assert found == filters
     pools = sum(isinstance(m, torch.nn.MaxPool3d) for m in encoder.modules())
@@ -206,8 +208,8 @@ def test_middle_box_score_is_the_mean_absolute_error():
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_distillation_score_looks_at_class_probabilities_only(reduction):
-    settings = {"distillation_weight": 0.5, "distillation_reduction": reduction}
-    task = models.build(spec(tasks=["distillation"], settings=settings)).tasks["distillation"]
+    options = {"distillation": {"reduction": reduction}}
+    task = models.build(spec(tasks=["distillation"]), options).tasks["distillation"]
     task.head = torch.nn.Identity()
     batch = make_batch(2)
     batch.targets = {"class_probs": torch.tensor([[0.1, 0.0, 0.0, 0.0, 0.0], [1.0, 1, 1, 1, 1]])}
@@ -240,7 +242,7 @@ def test_unknown_task_is_named():
 
 def test_cubes_too_small_for_the_encoder():
     with pytest.raises(InputError, match=r"cubes.size 16 is too small.*use at least 32"):
-        models.build(spec(depth="deep", size=16))
+        models.build(spec(encoder_options={"depth": "deep"}, size=16))
 
 
 def test_save_and_load_round_trip(tmp_path):

@@ -13,7 +13,7 @@ from ssmtl.learning.tasks.base import Batch, Shapes
 from ssmtl.learning.tasks.jigsaw import PIECES, cells, joined, offsets, orders
 
 NAMES = ["translation_vertical", "translation_horizontal", "rotation", "jigsaw"]
-SETTINGS = {"jigsaw_permutations": 5, "jigsaw_margin": 0.2}
+OPTIONS = {"permutations": 5, "margin": 0.2}
 
 
 def make_batch(count=4, size=24, draws=True, seed=0):
@@ -23,8 +23,8 @@ def make_batch(count=4, size=24, draws=True, seed=0):
     return Batch(cubes, torch.tensor([[0, 1]]).repeat(count, 1), numbers if draws else {})
 
 
-def make_task(name, channels=8, **settings):
-    return tasks.load(name)(Shapes(channels, 1, 0, 0, 1, 0, SETTINGS | settings))
+def make_task(name, channels=8, **options):
+    return tasks.load(name)(Shapes(channels, 1, 0, 0, 1, 0, {"jigsaw": OPTIONS | options}))
 
 
 def made(task, batch):
@@ -82,7 +82,7 @@ def test_unshuffling_a_jigsaw_gives_its_pieces(size):
 
 
 def test_pieces_are_those_of_the_order():
-    task, batch = make_task("jigsaw", jigsaw_margin=0), make_batch(count=1)
+    task, batch = make_task("jigsaw", margin=0), make_batch(count=1)
     plain = batch.picture[0, :, 0]
     for number, view in enumerate(made(task, batch)):
         for place, piece in enumerate(task.orders[number].tolist()):
@@ -106,7 +106,7 @@ def test_margins_are_uniform_and_at_test_in_the_middle():
     assert (shares - 1 / 3).abs().max() < 0.02
     low, high = offsets(torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64), 6)
     assert low.unique().tolist() == [0] and high.unique().tolist() == [6]
-    task = make_task("jigsaw", jigsaw_margin=0.25)
+    task = make_task("jigsaw", margin=0.25)
     batch = make_batch(draws=False)
     kept = joined(task.pieces(batch.picture, None), 24)[0, 0, 0] > 0
     line = torch.tensor([False, *[True] * 6, False] * 3)
@@ -147,12 +147,12 @@ def spec(**changes):
     return {
         "tasks": NAMES,
         "encoder": "wideresnet",
-        "wideresnet": "10-1",
+        "encoder_options": {"depth": 10, "widen": 1},
         "size": 24,
         "radius": 0,
         "max_gap": 1,
         "classes": [],
-        "settings": SETTINGS,
+        "task_options": {"jigsaw": OPTIONS},
     } | changes
 
 
@@ -180,7 +180,7 @@ def test_tasks_of_motion_refuse_single_pictures():
 
 def test_picture_tasks_in_the_video_model():
     names = ["arrow_of_time", "rotation", "jigsaw"]
-    video = spec(tasks=names, encoder="cnn3d", depth="shallow", width="narrow", size=32)
+    video = spec(tasks=names, encoder="cnn3d", encoder_options={}, size=32)
     model = models.build(video | {"radius": 3, "max_gap": 1})
     rng = np.random.default_rng(0)
     batch = Batch(

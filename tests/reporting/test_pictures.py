@@ -16,7 +16,7 @@ from ssmtl.scoring import stage as scoring
 COUNTS = {"cat": 30, "dog": 20}
 TRAIN = config.defaults("train") | {
     "encoder": "wideresnet",
-    "wideresnet": "10-1",
+    "encoder_options": {"depth": 10, "widen": 1},
     "tasks": ["rotation"],
     "batch": 8,
     "cubes_seen": 24,

@@ -267,7 +267,7 @@ def test_an_event_is_explained_by_its_highest_object(labelled):
 
 def test_second_look_has_the_scores_of_the_model(labelled):
     options, *_ = labelled
-    reduction = {"distillation_reduction": "mean"}
+    reduction = {"distillation": {"reduction": "mean"}}
     model, _ = models.load(options["runs"][0] / "model.safetensors", reduction)
     cubes = np.random.default_rng(0).integers(0, 255, (3, 7, 64, 64, 3), np.uint8)
     seen = events.second_look(model, cubes)

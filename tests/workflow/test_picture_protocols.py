@@ -9,7 +9,7 @@ from toy import ROOT, Project
 SIDE = 18
 TRAIN = {
     "encoder": "wideresnet",
-    "wideresnet": "10-1",
+    "encoder_options": {"depth": 10, "widen": 1},
     "optimiser": "sgd",
     "schedule": "cosine",
     "batch": 8,

@@ -54,6 +54,10 @@ def option(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
         about |= {"converter": read_words(field), "n_tokens": 1, "consume_multiple": False}
         if inner is Literal:
             about["choices"] = get_args(kind_of(field.annotation))
+    elif inner is dict:
+        # --task-options.jigsaw.margin 0.2
+        nested = base(get_args(kind)[1]) is dict
+        kind, about["show_default"] = dict[str, dict[str, str] if nested else str], False
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -115,6 +119,16 @@ def scalar(word: str, kind: Any) -> Any:
         return word
 
 
+def numbers(value: Any) -> Any:
+    """Options by name with numbers, true, false and null as such; any other value as it is."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: scalar(each, float) if isinstance(each, str) else numbers(each)
+        for key, each in value.items()
+    }
+
+
 def gathered(arguments: dict[str, Any], sections: dict[str, type[Settings]]) -> dict[str, Any]:
     """The arguments with their sections of settings in place of single keys.
 
@@ -124,6 +138,6 @@ def gathered(arguments: dict[str, Any], sections: dict[str, type[Settings]]) -> 
     found = {}
     for parameter, names in option_names(sections).items():
         section = sections[parameter]
-        values = {key: rest.pop(name) for key, name in names.items() if name in rest}
+        values = {key: numbers(rest.pop(name)) for key, name in names.items() if name in rest}
         found[parameter] = section.parse(values, section.__name__.lower())
     return rest | found

@@ -1,7 +1,7 @@
 """Commands of the pipeline's stages, in their order."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -58,7 +58,7 @@ def manifest(
     """
     from ssmtl.stages.manifest import build_manifest, write_clips
 
-    common = {
+    common: dict[str, Any] = {
         "dataset": dataset,
         "reader": reader,
         "root": path,

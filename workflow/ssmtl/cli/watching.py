@@ -18,7 +18,7 @@ def learn(
     *,
     output: Path,
     changes: Annotated[Path | None, Parameter("--config")] = None,
-    ignore: str = "",
+    ignore: str | None = None,
     fps: float = 25.0,
     cores: str = "all",
     detect: Detect,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ssmtl.config import variants
+from ssmtl.config import layers, variants
 from ssmtl.config.sections import Config
 from ssmtl.core.errors import InputError
 
@@ -16,6 +16,7 @@ def check(config: dict) -> None:
     for name, data in tree.datasets.items():
         place = f"datasets.{name}"
         known(f"{place}.models", data.models, "models", tree.models)
+        check_options(config, name, data.models)
         if data.released and (left := [m for m in data.models if m not in data.released]):
             raise InputError(
                 f"config: {place}.models names '{left[0]}', which has no folder under "
@@ -29,6 +30,17 @@ def check(config: dict) -> None:
         variants.variants(config, name, model)
     for name in tree.image_datasets:
         check_image_dataset(tree, name)
+        check_options(config, name, tree.image_datasets[name].models)
+
+
+def check_options(config: dict, dataset: str, models: Iterable[str]) -> None:
+    """InputError for options of tasks or the encoder that there are not, of a data set's models."""
+    for model in models:
+        for stage in ("train", "score"):
+            try:
+                layers.settings(config, stage, dataset, model)
+            except InputError as error:
+                raise InputError(f"config: {dataset}, model {model}: {error}") from None
 
 
 def known(place: str, names: Iterable[str], section: str, there: Iterable[str]) -> None:

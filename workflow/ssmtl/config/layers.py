@@ -1,6 +1,7 @@
 """Whose values win: defaults, the config's section, the model's, the data set's, a variant's."""
 
 import copy
+from collections.abc import Iterable
 from functools import cache
 
 from ssmtl.config import variants
@@ -24,7 +25,7 @@ def keys(stage: str) -> dict[str, dict]:
 
 
 def defaults(stage: str) -> dict:
-    return SECTIONS[stage]().model_dump()
+    return SECTIONS[stage].parse({}).model_dump()
 
 
 def settings(
@@ -43,10 +44,32 @@ def settings(
         layers.append(sets[dataset].get(stage, {}))
     if name:
         layers += variants.variant_of(config, dataset, base, name).layers(stage)
-    merged: dict = {}
+    return located(SECTIONS[stage].parse(layered(layers), stage).model_dump())
+
+
+# Keys that are options by name: a layer changes those that it names.
+BY_NAME = ("task_options", "encoder_options")
+
+
+def layered(layers: Iterable[dict]) -> dict:
+    """The values of layers, the later ones over the earlier ones."""
+    found: dict = {}
     for layer in layers:
-        merged |= layer
-    return located(SECTIONS[stage].parse(merged, stage).model_dump())
+        kept = {key: found.get(key, {}) for key in BY_NAME if key in layer}
+        if layer.get("encoder", found.get("encoder")) != found.get("encoder"):
+            found.pop("encoder_options", None)  # those of another encoder
+            kept.pop("encoder_options", None)
+        found |= layer | {key: over(values, layer[key]) for key, values in kept.items()}
+    return found
+
+
+def over(values: dict, changes: dict) -> dict:
+    """Values by name with changes, of sections within them too."""
+    found = dict(values)
+    for key, value in changes.items():
+        section = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = over(found[key], value) if section else value
+    return found
 
 
 def located(values: dict) -> dict:

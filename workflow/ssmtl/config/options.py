@@ -9,12 +9,12 @@ def flags(values: dict, prefix: str = "") -> str:
 
     prefix: what the options' names begin with, such as `cubes_`.
     """
-    return " ".join(word for name in sorted(values) for word in words(prefix + name, values[name]))
+    names = ((name, (prefix + name).replace("_", "-")) for name in sorted(values))
+    return " ".join(word for name, option in names for word in words(option, values[name]))
 
 
-def words(name: str, value: Any) -> list[str]:
+def words(option: str, value: Any) -> list[str]:
     """One setting as words for the shell; a section of keys has an option for each."""
-    option = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{option}" if value else f"--no-{option}"]
     if isinstance(value, dict):

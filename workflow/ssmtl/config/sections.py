@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Changes, Distinct, Name, Settings
+from ssmtl.core.settings import Changes, Count, Distinct, Name, Settings
 from ssmtl.evaluation.settings import Ablation, Evaluate, ModelChanges, Sensitivity
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Score
@@ -25,7 +25,6 @@ SECTIONS: dict[str, type[Settings]] = {
     "watch": Watch,
 }
 
-Count = Annotated[int, Field(ge=1)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
 
 
@@ -159,8 +158,8 @@ class ImageDataset(Settings):
     seeds: Seeds = Field(
         [0], description="One model is trained and scored per normal class and seed."
     )
-    classes: Annotated[list[str], Distinct] = Field(
-        [], description="Normal classes of one_vs_all; [] for all."
+    classes: Annotated[list[str], Field(min_length=1), Distinct] | None = Field(
+        None, description="Normal classes of one_vs_all; null for all."
     )
     others: Annotated[list[str], Distinct] = Field(
         [],

@@ -1,11 +1,9 @@
 """The variants of a model: what an ablation takes away or changes, each under a name of its own."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 from ssmtl.config import layers
 from ssmtl.core.errors import InputError
-from ssmtl.learning.settings import Train
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,6 @@ def variants(config: dict, dataset: str, model: str) -> dict[str, Variant]:
     """All variants of a model on a data set, by the name that follows the dot."""
     plan = layers.settings(config, "ablation", dataset)
     tasks = (layers.settings(config, "train", dataset, model) | plan["train"])["tasks"]
-    choices = {name: get_args(Train.model_fields[name].annotation) for name in ("depth", "width")}
     groups = {
         "full": {"full": {}},
         "only": {f"only_{task}": {"train": {"tasks": [task]}} for task in tasks},
@@ -34,9 +31,7 @@ def variants(config: dict, dataset: str, model: str) -> dict[str, Variant]:
             if len(tasks) > 1
         },
         "encoders": {
-            f"{depth}_{width}": {"train": {"depth": depth, "width": width}}
-            for depth in choices["depth"]
-            for width in choices["width"]
+            name: {"train": {"encoder_options": size}} for name, size in plan["encoders"].items()
         },
         "options": {
             name: {k: v for k, v in c.items() if v} for name, c in plan["variants"].items()

@@ -6,7 +6,7 @@ so that planning and `--help` stay fast.
 """
 
 import difflib
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -61,15 +61,27 @@ class Settings(BaseModel):
         return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
 
     @classmethod
-    def parse(cls, values: dict, place: str = "", *, text: bool = False) -> "Settings":
+    def parse(cls, values: dict, place: str = "") -> Self:
         """The section of some values; InputError with one line for the first mistake in them.
 
-        place: what the line starts with; text: whether the values are words of a command line.
+        place: what the line starts with.
         """
         try:
-            return cls.model_validate(values, strict=not text)
+            return cls.model_validate(values).completed(place)
         except ValidationError as error:
             raise InputError(explained(error, place)) from None
+
+    @classmethod
+    def upgraded(cls, values: dict) -> dict:
+        """Values that a file of version 0.1 holds, as they are written today."""
+        return {
+            key: None if key in cls.respelt and value == cls.respelt[key][0] else value
+            for key, value in values.items()
+        }
+
+    def completed(self, place: str) -> Self:
+        """The section with defaults that its other values decide; a subclass may have some."""
+        return self
 
 
 def _odd(value: int) -> int:
@@ -103,6 +115,8 @@ Engine = Annotated[
         )
     ),
 ]
+Count = Annotated[int, Field(ge=1)]
+Above = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Distinct = AfterValidator(_distinct)  # of a list

@@ -113,8 +113,8 @@ def load(
     backend: str,
     weights: str,
     *,
-    cfg: str = "",
-    names: str = "",
+    cfg: str | None = None,
+    names: str | None = None,
     image_size: int,
     device: str,
     precision: str = "auto",
@@ -281,7 +281,7 @@ def fit_of(detector: Detector, shape: Sequence[int]) -> Letterbox:
     return letterbox(*shape[:2], *sides, detector.square, detector.stretch)
 
 
-def read_names(path: str, count: int) -> tuple[str, ...]:
+def read_names(path: str | None, count: int) -> tuple[str, ...]:
     """Class names from a file with one a line; without a file the numbers 0 to count - 1.
 
     Raises InputError where the file does not hold `count` names.

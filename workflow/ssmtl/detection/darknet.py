@@ -344,7 +344,12 @@ class DarknetDetector(Detector):
     has_objectness = True
 
     def __init__(
-        self, network: Darknet, names: str, image_size: int, device: torch.device, **computed: str
+        self,
+        network: Darknet,
+        names: str | None,
+        image_size: int,
+        device: torch.device,
+        **computed: str,
     ):
         # On the CPU nearly twice as fast as the default layout.
         layout = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -355,8 +360,8 @@ class DarknetDetector(Detector):
 def load(
     weights: str,
     *,
-    cfg: str,
-    names: str = "",
+    cfg: str | None,
+    names: str | None = None,
     image_size: int,
     device: torch.device,
     **computed: str,
@@ -367,12 +372,16 @@ def load(
     not used); computed: `precision` and `engine`. Raises InputError for unreadable files and for
     layers of other networks.
     """
+    if cfg is None:
+        raise InputError(
+            f"{weights}: the darknet back end needs the .cfg of these weights; name it as cfg"
+        )
     try:
         text = Path(cfg).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{cfg or 'detect.cfg'}: no readable Darknet .cfg; the darknet back end needs the one "
-            "that belongs to the weights"
+            f"{cfg}: no readable Darknet .cfg; the darknet back end needs the one that belongs to "
+            "the weights"
         ) from error
     network = Darknet(parse_cfg(text, cfg), cfg)
     count = sum(sum(layer.counts) for layer in network.convolutions)

@@ -1,6 +1,6 @@
 """Settings of frame scores and metrics, and of what compares them. Marks as in docs/methods.md."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -51,9 +51,9 @@ class ModelChanges(Settings):
 class Ablation(Settings):
     """What `results/{dataset}/ablation.html` compares; each variant is a model."""
 
-    model: str = Field(
-        "",
-        description='The model whose parts are taken away; "" for the data set\'s first.',
+    model: str | None = Field(
+        None,
+        description="The model whose parts are taken away; null for the data set's first.",
     )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Distinct] = Field(
         [0, 1, 2],
@@ -64,8 +64,17 @@ class Ablation(Settings):
         ["only", "without", "encoders", "options"],
         description=(
             "Beside the full set, every task alone (only), the full set minus one (without), the "
-            "four encoders, and the named variants (options)."
+            "encoders, and the named variants (options)."
         ),
+    )
+    encoders: dict[Name, dict[str, Any]] = Field(
+        {
+            "shallow_narrow": {"depth": "shallow", "width": "narrow"},
+            "shallow_wide": {"depth": "shallow", "width": "wide"},
+            "deep_narrow": {"depth": "deep", "width": "narrow"},
+            "deep_wide": {"depth": "deep", "width": "wide"},
+        },
+        description="Sizes of the encoder that are compared, its options by a name, four [P].",
     )
     train: Annotated[Train, Changes] = Field(
         default_factory=Train,

@@ -14,19 +14,39 @@ NAME = r"[a-z][a-z0-9_]*"  # of tasks and encoders, which are modules of ours
 def read_card(path: Path) -> dict:
     """The checked card of a model; InputError where it is missing, or another file.
 
-    `spec` is what the model is built from: tasks, encoder and its settings, size, radius, max_gap,
-    classes, and the settings of the tasks.
+    `spec` is what the model is built from: tasks and task_options, encoder and encoder_options,
+    size, radius, max_gap, classes.
     """
     if not Path(path).exists():
         raise InputError(f"{path}: no such file; train the model first, or check the path")
     try:
         card = read_json(path, spec=dict, seed=int, train=dict)
-        # Cards of models released before there was a second encoder do not name theirs.
-        card["spec"] = {"encoder": "cnn3d"} | card["spec"]
+        try:
+            card["spec"] = upgraded(card["spec"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise unreadable(path, f"no card of version 0.1 either, {error!r}") from error
         check(path, card)
     except InputError as error:
         raise InputError(f"{path}: not the card of an ssmtl model ({reason(error)})") from error
     return card
+
+
+def upgraded(spec: dict) -> dict:
+    """A specification as it is written today, of one that version 0.1 may have written."""
+    if "settings" not in spec:
+        return spec
+    spec = {"encoder": "cnn3d"} | spec  # the first ones do not name theirs
+    old = spec.pop("settings")
+    if spec["encoder"] == "wideresnet":
+        depth, widen = map(int, spec.pop("wideresnet").split("-"))
+        spec["encoder_options"] = {"depth": depth, "widen": widen}
+    else:
+        spec["encoder_options"] = {key: spec.pop(key) for key in ("depth", "width")}
+    options: dict[str, dict] = {}
+    for key, value in old.items():
+        task, _, option = key.partition("_")
+        options.setdefault(task, {})[option] = value
+    return spec | {"task_options": options}
 
 
 def reason(error: InputError) -> str:
@@ -48,7 +68,8 @@ def check(path: Path, card: dict) -> None:
     for name in (*spec["tasks"], spec["encoder"]):
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise unreadable(path, f"{name!r} is no name of a task or encoder")
-    if not isinstance(spec.get("settings"), dict):
-        raise unreadable(path, "no spec.settings")
+    for key in ("task_options", "encoder_options"):
+        if not isinstance(spec.get(key), dict):
+            raise unreadable(path, f"no spec.{key}")
     if card["seed"] < 0:
         raise unreadable(path, f"seed is {card['seed']}")

@@ -50,7 +50,7 @@ class Model(nn.Module):
         for (name, task), count, share in zip(self.tasks.items(), counts, shares, strict=True):
             # The mean over no sample at all is not a number, but takes no part either.
             losses[name] = torch.where(count > 0, task.loss(features, batch) * share, 0.0)
-        total = sum(self.tasks[name].weight * loss for name, loss in losses.items())
+        total = sum(self.tasks[name].options.weight * loss for name, loss in losses.items())
         return {"total": total, **losses}
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
@@ -60,11 +60,11 @@ class Model(nn.Module):
         return {name: task.score(features, batch) for name, task in self.tasks.items()}
 
 
-def build(spec: dict) -> Model:
+def build(spec: dict, score_options: dict[str, dict] | None = None) -> Model:
     """The model of a specification.
 
-    spec: tasks, encoder and its settings (depth and width, or wideresnet), size, radius, max_gap,
-    classes (of the detector), settings.
+    spec: tasks and task_options, encoder and encoder_options, size, radius, max_gap, classes (of
+    the detector); score_options: `score.task_options`.
     """
     encoder = encoders.build(spec)
     shapes = Shapes(
@@ -74,7 +74,8 @@ def build(spec: dict) -> Model:
         radius=spec["radius"],
         max_gap=spec["max_gap"],
         classes=len(spec["classes"]),
-        settings=spec["settings"],
+        options=spec["task_options"],
+        score_options=score_options or {},
     )
     return Model(encoder, tasks.build(spec["tasks"], shapes))
 
@@ -101,19 +102,18 @@ def write_card(folder: Path, card: dict) -> None:
         path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 
-def load(weights: Path, settings: dict | None = None) -> tuple[Model, dict]:
+def load(weights: Path, score_options: dict[str, dict] | None = None) -> tuple[Model, dict]:
     """The model of a `model.safetensors` and its card, the `model.json` beside it.
 
-    `settings` are added to those the tasks were trained with. Nothing is unpickled. InputError
+    score_options: `score.task_options`. Nothing is unpickled. InputError
     for files that are missing, corrupt or do not fit together.
     """
     card_path = weights.with_suffix(".json")
     if not weights.exists():
         raise InputError(f"{weights}: no such file; train the model first, or check the path")
     card = read_card(card_path)
-    spec = card["spec"]
     try:
-        model = build(spec | {"settings": spec["settings"] | (settings or {})})
+        model = build(card["spec"], score_options)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error
     try:

@@ -1,19 +1,42 @@
 """Settings of training. Marks as in docs/methods.md."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Distinct, Settings
+from ssmtl.core.settings import Count, Distinct, Settings
+
+
+class TaskOptions(Settings):
+    """What every proxy task can be told; a task's own options stand in its file."""
+
+    weight: float = Field(1.0, ge=0, description="Weight of the task's loss in the total.")
 
 
 class Train(Settings):
     """Joint training of the proxy tasks."""
 
+    renamed = {  # noqa: RUF012
+        "wideresnet": "train.encoder_options, {depth: 16, widen: 4} for 16-4",
+        "depth": "train.encoder_options, {depth: shallow}",
+        "width": "train.encoder_options, {width: narrow}",
+        "distillation_weight": "train.task_options, {distillation: {weight: 0.5}}",
+        "jigsaw_permutations": "train.task_options, {jigsaw: {permutations: 3}}",
+        "jigsaw_margin": "train.task_options, {jigsaw: {margin: 0.2}}",
+    }
+    respelt = {"cubes_seen": (0, "null, to use epochs")}  # noqa: RUF012
+
     tasks: Annotated[list[str], Distinct] = Field(
         ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"],
         min_length=1,
         description="Proxy tasks, files in workflow/ssmtl/learning/tasks.",
+    )
+    task_options: dict[str, dict[str, Any]] = Field(
+        {},
+        description=(
+            "Options of tasks that differ from their defaults, by the task's name; what there are "
+            "stands in the task's file, and below."
+        ),
     )
     encoder: str = Field(
         "cnn3d",
@@ -22,16 +45,17 @@ class Train(Settings):
             "pictures."
         ),
     )
-    wideresnet: str = Field("16-4", description="Depth and width of the encoder wideresnet [P].")
-    depth: Literal["shallow", "deep"] = Field(
-        "shallow", description="Depth of the encoder cnn3d [P]."
-    )
-    width: Literal["narrow", "wide"] = Field(
-        "narrow", description="Width of the encoder cnn3d [P]."
+    encoder_options: dict[str, Any] = Field(
+        {},
+        description=(
+            "Options of the encoder that differ from their defaults; what there are stands in the "
+            "encoder's file, and below. A layer that names another encoder begins with its "
+            "defaults."
+        ),
     )
     epochs: int = Field(30, ge=1, description="Passes over the training objects [M].")
-    cubes_seen: int = Field(
-        0, ge=0, description="Objects seen in training, in place of epochs; 0 to use epochs."
+    cubes_seen: Count | None = Field(
+        None, description="Objects seen in training, in place of epochs; null to use epochs."
     )
     batch: int = Field(256, ge=2, description="Objects in a batch [M].")
     optimiser: Literal["adam", "sgd"] = Field(
@@ -56,26 +80,6 @@ class Train(Settings):
         False,
         description="Mirror half of the cubes left to right, but for the distillation's crop.",
     )
-    distillation_weight: float = Field(
-        0.5,
-        ge=0,
-        description="Weight of the distillation loss in the total; the others have 1 [M].",
-    )
-    jigsaw_permutations: int = Field(
-        3,
-        ge=2,
-        le=1000,
-        description="Orders of the pieces that the jigsaw tells apart, 3 by a public note.",
-    )
-    jigsaw_margin: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description=(
-            "Largest margin that the jigsaw leaves on a side of a piece, over the cell's side; at "
-            "most 6 pixels."
-        ),
-    )
     validation: float = Field(
         0.15,
         gt=0,
@@ -99,3 +103,23 @@ class Train(Settings):
         ge=1,
         description="Steps between resumable states, beside those at every validation.",
     )
+
+    def completed(self, place: str) -> "Train":
+        """With all options of the tasks in use and of the encoder."""
+        from ssmtl.learning import options
+
+        at = f"{place}." if place else ""
+        for name in self.tasks:
+            options.known("tasks", name, f"{at}tasks")
+        options.known("encoders", self.encoder, f"{at}encoder")
+        encoder = options.options_class("encoders", self.encoder) or Settings
+        return self.model_copy(
+            update={
+                "task_options": options.completed(
+                    "tasks", self.tasks, self.task_options, f"{at}task_options", default=TaskOptions
+                ),
+                "encoder_options": encoder.parse(
+                    self.encoder_options, f"{at}encoder_options"
+                ).model_dump(),
+            }
+        )

@@ -24,7 +24,7 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors, precision, seed_everything
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.learning import distributed, encoders, tasks
+from ssmtl.learning import distributed
 from ssmtl.learning import model as models
 from ssmtl.learning.samples import (
     POOL,
@@ -260,7 +260,7 @@ class Checkpoint:
 def specification(samples: Samples, settings: dict) -> dict:
     """What `model.build` needs, as kept in the model's card."""
     # A picture is a cube of one frame.
-    cubes, names = {"radius": 0, "max_gap": 1} | samples.settings, settings["tasks"]
+    cubes = {"radius": 0, "max_gap": 1} | samples.settings
     if samples.shape[0] != 2 * cubes["radius"] * cubes["max_gap"] + 1:
         raise InputError(
             f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames are those of "
@@ -269,12 +269,12 @@ def specification(samples: Samples, settings: dict) -> dict:
     return {
         "tasks": settings["tasks"],
         "encoder": settings["encoder"],
-        **{key: settings[key] for key in encoders.load(settings["encoder"]).settings},
+        "encoder_options": settings["encoder_options"],
         "size": cubes["size"],
         "radius": cubes["radius"],
         "max_gap": cubes["max_gap"],
         "classes": samples.classes,
-        "settings": {key: settings[key] for name in names for key in tasks.load(name).settings},
+        "task_options": settings["task_options"],
     }
 
 

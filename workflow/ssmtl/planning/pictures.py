@@ -51,7 +51,7 @@ class ImageDataset:
     @cached_property
     def normal_classes(self) -> list[str]:
         """The classes that are the normal one in turn: those of the config, or all."""
-        chosen, known = self.data["classes"], self.train_classes
+        chosen, known = self.data.get("classes", []), self.train_classes
         tested = self.read("classes", "test")
         if len(tested) < 2:
             raise InputError(

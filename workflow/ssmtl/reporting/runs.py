@@ -48,8 +48,9 @@ class Run:
     @property
     def encoder(self) -> dict:
         """What the model was built from, but for its tasks."""
-        others = ("tasks", "classes", "settings")
-        return {key: value for key, value in self.info["spec"].items() if key not in others}
+        others = ("tasks", "task_options", "classes", "settings", "encoder_options")
+        spec = self.info["spec"]
+        return {k: v for k, v in spec.items() if k not in others} | spec.get("encoder_options", {})
 
     @cached_property
     def frames(self) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from ssmtl.scoring.objects import (
     name_of,
     stored_batches,
 )
+from ssmtl.scoring.settings import Score
 
 
 def calibrate(
@@ -110,19 +111,20 @@ def quantiles_for(calibration: Path | None, settings: dict, model, about: dict) 
 def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[str, np.ndarray]:
     """Ascending quantiles (Q,) per task; InputError where they are not of these tasks' scores.
 
-    settings: those of the scores, with `distillation_reduction`.
+    settings: those of the scores, with `task_options`.
     """
     with calibration_file.read_calibration(path) as file:
-        found, wanted = store.settings_of(file), "distillation_reduction"
+        found = Score.upgraded(store.settings_of(file))["task_options"]
+        wanted = settings["task_options"]
         if set(file) != set(tasks):
             raise InputError(
                 f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
                 f"{', '.join(sorted(tasks))}; calibrate with the same model"
             )
-        if found[wanted] != settings[wanted]:
+        if other := [name for name in tasks if found.get(name) != wanted.get(name)]:
             raise InputError(
-                f"{path}: made with score.{wanted} {found[wanted]}, the scores with "
-                f"{settings[wanted]}; calibrate again, or score with that setting"
+                f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
+                f"scores with {wanted.get(other[0])}; calibrate again, or score with that setting"
             )
         return {name: file[name][:] for name in file}
 

@@ -128,7 +128,7 @@ def load_for(
     classes: the teachers'; cubes: the settings that the cubes or pictures were made with;
     settings: the section score.
     """
-    model, card = models.load(weights, model_settings(settings))
+    model, card = models.load(weights, settings["task_options"])
     stage = "cubes" if "radius" in cubes else "images"
     spec, cubes = card["spec"], {"radius": 0} | cubes
     if spec["classes"] and stage == "images":
@@ -152,7 +152,3 @@ def shown(value: int | list[str]) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{len(value)} ({', '.join(value[:3])}{', ...' if len(value) > 3 else ''})"
-
-
-def model_settings(settings: dict) -> dict:
-    return {"distillation_reduction": settings["distillation_reduction"]}

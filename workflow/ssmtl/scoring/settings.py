@@ -1,6 +1,6 @@
 """Settings of object scores. Marks as in docs/methods.md."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,10 @@ from ssmtl.core.settings import Engine, Precision, Settings
 
 class Score(Settings):
     """Object scores."""
+
+    renamed = {  # noqa: RUF012
+        "distillation_reduction": "score.task_options, {distillation: {reduction: mean}}"
+    }
 
     batch: int = Field(256, ge=1, description="Cubes scored at once.")
     precision: Precision = "auto"
@@ -21,6 +25,29 @@ class Score(Settings):
             "(fisher) [D]."
         ),
     )
-    distillation_reduction: Literal["mean", "sum"] = Field(
-        "mean", description="How the distillation's score reduces the classes, mean [M] or sum."
+    task_options: dict[str, dict[str, Any]] = Field(
+        {},
+        description=(
+            "Options of the tasks' scores that differ from their defaults, by the task's name; "
+            "what there are stands in the task's file, and below."
+        ),
     )
+
+    @classmethod
+    def upgraded(cls, values: dict) -> dict:
+        values = super().upgraded(values)
+        if "distillation_reduction" in values:
+            reduction = values.pop("distillation_reduction")
+            values["task_options"] = {"distillation": {"reduction": reduction}}
+        return values
+
+    def completed(self, place: str) -> "Score":
+        """With all options of all tasks' scores."""
+        from ssmtl.learning import options
+
+        at = f"{place}." if place else ""
+        names = options.names("tasks")
+        found = options.completed(
+            "tasks", names, self.task_options, f"{at}task_options", "ScoreOptions"
+        )
+        return self.model_copy(update={"task_options": found})

@@ -31,7 +31,7 @@ FLUSH = 256  # cubes written to HDF5 at once
 
 
 def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nested) -> np.ndarray:
-    """Which boxes pass the filters, bool (N,); 0 switches a filter off. frame: (N,) ascending.
+    """Which boxes pass the filters, bool (N,); None switches a filter off. frame: (N,) ascending.
 
     min_side: shorter side in pixels at least this. max_aspect: longer over shorter side at most
     this. nested: a box is dropped if more than this share of it lies inside a larger box of the
@@ -39,10 +39,10 @@ def keep_boxes(box: np.ndarray, frame: np.ndarray, *, min_side, max_aspect, nest
     """
     sides = box[:, 2:] - box[:, :2]
     short, long = sides.min(1), sides.max(1)
-    keep = short >= min_side
+    keep = short >= (min_side or 0)
     if max_aspect:
         keep &= long <= max_aspect * short
-    if nested:
+    if nested is not None:
         for rows in np.split(np.arange(len(frame)), np.flatnonzero(np.diff(frame)) + 1):
             keep[rows] &= ~inside_larger(box[rows], nested)
     return keep
@@ -65,10 +65,10 @@ def windows(frame: np.ndarray, reach: int, frames: int) -> np.ndarray:
     return np.stack((start, stop), 1).astype(np.int16)
 
 
-def thinned(count: int, stride: int, limit: int, seed: int) -> np.ndarray:
-    """Rows kept of `count`: every stride-th, then `limit` of them at random (0: all), in order."""
+def thinned(count: int, stride: int, limit: int | None, seed: int) -> np.ndarray:
+    """Rows kept of `count`: every stride-th, `limit` of them at random (None: all), in order."""
     rows = np.arange(0, count, stride)
-    if limit and len(rows) > limit:
+    if limit is not None and len(rows) > limit:
         rows = np.sort(np.random.default_rng([seed, count]).choice(rows, limit, replace=False))
     return rows
 
@@ -120,7 +120,7 @@ def kept(box: np.ndarray, frame: np.ndarray, settings: dict) -> np.ndarray:
         max_aspect=settings["max_aspect"],
         nested=settings["nested"],
     )
-    return keep & ~polygons.inside(box, polygons.parse(settings["ignore"]))
+    return keep & ~polygons.inside(box, polygons.parse(settings["ignore"] or ""))
 
 
 def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:

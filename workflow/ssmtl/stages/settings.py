@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Engine, Precision, Settings, Share
+from ssmtl.core.settings import Above, Count, Engine, Precision, Settings, Share
 
 
 class Frames(Settings):
@@ -23,15 +23,24 @@ class Frames(Settings):
 class Detect(Settings):
     """Object detection."""
 
+    respelt = {  # noqa: RUF012
+        "cfg": ("", "null"),
+        "names": ("", "null"),
+        "batch": (0, "null, to measure the fastest"),
+    }
+
     backend: str = Field(
         "ultralytics",
         description="ultralytics, darknet or imported; a file in workflow/ssmtl/detection.",
     )
     weights: str = Field("yolov3u.pt", description="Weights by name or path.")
-    cfg: str = Field("", description="Network description of Darknet weights.")
-    names: str = Field(
-        "",
-        description='File of class names of Darknet weights, one a line; "" for COCO\'s.',
+    cfg: str | None = Field(None, description="Network description of Darknet weights.")
+    names: str | None = Field(
+        None,
+        description=(
+            "File of class names, one a line; null for those of the weights, or numbers where "
+            "these have none."
+        ),
     )
     image_size: int = Field(
         416,
@@ -49,12 +58,11 @@ class Detect(Settings):
         0.45, description="Boxes of one class that overlap more than this are one object."
     )
     max_boxes: int = Field(300, ge=1, description="Most boxes kept in a frame.")
-    batch: int = Field(
+    batch: Count | None = Field(
         16,
-        ge=0,
         description=(
             "Frames given to the detector at once, on a CPU at most 4 for each core; halved when "
-            "memory runs out. 0 measures which of 1, 2, 4, ... is the fastest."
+            "memory runs out. null measures which of 1, 2, 4, ... is the fastest."
         ),
     )
     precision: Precision = "auto"
@@ -71,6 +79,14 @@ class Detect(Settings):
 class Cubes(Settings):
     """Object-centric cubes."""
 
+    respelt = {  # noqa: RUF012
+        "min_side": (0, "null, to keep all"),
+        "max_aspect": (0, "null, to keep all"),
+        "nested": (0, "null, to keep all"),
+        "ignore": ("", "null"),
+        "train_max": (0, "null, for all"),
+    }
+
     size: int = Field(64, ge=8, description="Side of a crop in pixels, 64 [P].")
     radius: int = Field(
         3, ge=1, description="t, frames on each side of frame i; 3 makes cubes of 7 [M]."
@@ -81,24 +97,24 @@ class Cubes(Settings):
         gt=0,
         description="Boxes are enlarged by this factor about their centres before cropping.",
     )
-    min_side: float = Field(
-        0.0,
-        ge=0,
-        description="Boxes with a shorter side below this, in pixels, are dropped; 0 keeps all.",
+    min_side: Above | None = Field(
+        None,
+        description="Boxes with a shorter side below this, in pixels, are dropped; null keeps all.",
     )
-    max_aspect: float = Field(
-        0.0,
-        ge=0,
-        description="Boxes whose sides differ by more than this factor are dropped; 0 keeps all.",
-    )
-    nested: Share = Field(
-        0.0,
+    max_aspect: Above | None = Field(
+        None,
         description=(
-            "Boxes with more than this share inside a larger one are dropped; 0 keeps all."
+            "Boxes whose sides differ by more than this factor are dropped; null keeps all."
         ),
     )
-    ignore: str = Field(
-        "",
+    nested: Share | None = Field(
+        None,
+        description=(
+            "Boxes with more than this share inside a larger one are dropped; null keeps all."
+        ),
+    )
+    ignore: str | None = Field(
+        None,
         description=(
             'Polygons on the picture, "10,20 90,20 90,60; ...", x,y in pixels; objects whose '
             "centre lies in one are dropped."
@@ -114,15 +130,16 @@ class Cubes(Settings):
             "or jpeg, at quality 95, a tenth of raw at 64 x 64 (docs/methods.md has the cost)."
         ),
     )
-    train_max: int = Field(
-        0,
-        ge=0,
-        description="At most so many training cubes a clip, chosen at random; 0 for all.",
+    train_max: Count | None = Field(
+        None,
+        description="At most so many training cubes a clip, chosen at random; null for all.",
     )
 
 
 class Teachers(Settings):
     """Targets of the distillation task."""
+
+    respelt = {"cfg": ("", "null"), "names": ("", "null")}  # noqa: RUF012
 
     resnet: str = Field(
         "IMAGENET1K_V1",
@@ -142,11 +159,17 @@ class Teachers(Settings):
         ),
     )
     weights: str = Field("data/weights/yolov3.weights", description="Weights of that detector.")
-    cfg: str = Field(
+    cfg: str | None = Field(
         "workflow/models/yolov3.cfg",
         description="Network description of that detector's Darknet weights.",
     )
-    names: str = Field("", description="File of that detector's class names; \"\" for COCO's.")
+    names: str | None = Field(
+        None,
+        description=(
+            "File of that detector's class names; null for those of its weights, or numbers where "
+            "these have none."
+        ),
+    )
     image_size: int = Field(
         416,
         ge=32,

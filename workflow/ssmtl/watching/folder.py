@@ -53,7 +53,7 @@ def make_watcher(
         with store.replacing(output / source.name) as path:
             shutil.copyfile(source, path)
     for key in ("weights", "cfg", "names"):
-        settings["detect"][key] = kept(Path(settings["detect"][key]), output, key)
+        settings["detect"][key] = kept(settings["detect"][key], output, key)
     scorer = scorer_of(output, settings)
     clips = [
         (clip, *scores) for path in frames for clip, *scores in normal_scores(path, card, scorer)
@@ -74,14 +74,14 @@ def make_watcher(
     log.info("%s: ready to watch with: ssmtl watch --model %s VIDEO", output, output)
 
 
-def kept(path: Path, folder: Path, key: str) -> str:
+def kept(name: str | None, folder: Path, key: str) -> str | None:
     """Copies a file of the detector into the folder; returns its name there, or what it was."""
-    if not path.is_file():
-        return "" if str(path) == "." else str(path)
-    name = f"detector-{key}{path.suffix}"
-    with store.replacing(folder / name) as temporary:
-        shutil.copyfile(path, temporary)
-    return name
+    if name is None or not Path(name).is_file():
+        return name
+    copy = f"detector-{key}{Path(name).suffix}"
+    with store.replacing(folder / copy) as temporary:
+        shutil.copyfile(name, temporary)
+    return copy
 
 
 def normal_scores(frames: Path, card: dict, scorer: Scorer):
@@ -105,7 +105,7 @@ def scorer_of(folder: Path, settings: dict) -> Scorer:
     """The scorer of a watcher's files; InputError where they do not fit together."""
     device, detect = chosen_device(), dict(settings["detect"])
     for key in ("weights", "cfg", "names"):
-        if (folder / detect[key]).is_file():
+        if detect[key] and (folder / detect[key]).is_file():
             detect[key] = str(folder / detect[key])
     detector = detection.load_configured(detect, device)
     model, _ = load_for(
@@ -126,7 +126,9 @@ def read_watcher(folder: Path) -> tuple[dict, list[NormalClip]]:
     """
     about = read_about(folder)
     settings = {
-        stage: section.parse(about["settings"][stage], f"{folder / CARD}: {stage}").model_dump()
+        stage: section.parse(
+            section.upgraded(about["settings"][stage]), f"{folder / CARD}: {stage}"
+        ).model_dump()
         for stage, section in SECTIONS.items()
     }
     table = read_normal(folder, about)

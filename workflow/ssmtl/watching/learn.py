@@ -34,7 +34,7 @@ def learn(
     *,
     detect: dict,
     changes: Path | None,
-    ignore: str,
+    ignore: str | None,
     fps: float,
     cores: str,
 ) -> None:
@@ -110,7 +110,7 @@ def unusable_clips(clips: list[Clip], least: int) -> list[str]:
     return unusable
 
 
-def configuration(detect: dict, changes: Path | None, ignore: str, fps: float) -> dict:
+def configuration(detect: dict, changes: Path | None, ignore: str | None, fps: float) -> dict:
     """The configuration of the pipeline, checked: one data set of normal video, one model."""
     sections = yaml.safe_load(DEFAULTS.read_text())
     try:
@@ -138,10 +138,12 @@ def configuration(detect: dict, changes: Path | None, ignore: str, fps: float) -
     return config
 
 
-def found(name: str) -> str:
+def found(name: str | None) -> str | None:
     """A file's absolute path, since the stages run elsewhere; a name that is no file as it is."""
+    if name is None:
+        return None
     name = shipped(name)
-    return str(Path(name).resolve()) if name and Path(name).is_file() else name
+    return str(Path(name).resolve()) if Path(name).is_file() else name
 
 
 def link(path: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ssmtl.core.settings import Settings, Share
+from ssmtl.core.settings import Above, Settings, Share
 
 
 class Watch(Settings):
@@ -16,8 +16,8 @@ class Watch(Settings):
             "normal clips held out of training [D]."
         ),
     )
-    threshold: Share = Field(
-        0.0, description="Frame score above which an event goes on; 0 to have it chosen."
+    threshold: Share | None = Field(
+        None, description="Frame score above which an event goes on; null to have it chosen."
     )
     before: float = Field(3.0, ge=0, description="Seconds before an event in its clip.")
     after: float = Field(
@@ -30,8 +30,8 @@ class Watch(Settings):
         gt=0,
         description="Seconds that a clip has at most, however long its event goes on.",
     )
-    ignore: str = Field(
-        "",
+    ignore: str | None = Field(
+        None,
         description=(
             "Polygons to ignore beside those that were ignored in learning, "
             '"10,20 90,20 90,60; ...", x,y in pixels, or a JSON file, [[[x, y], ...], ...].'
@@ -43,8 +43,9 @@ class Watch(Settings):
         gt=0,
         description="Seconds without a picture after which a live source is connected again.",
     )
-    give_up: float = Field(
+    give_up: Above | None = Field(
         600.0,
-        ge=0,
-        description=("Seconds of vain attempts to connect again that end watching; 0 for never."),
+        description=(
+            "Seconds of vain attempts to connect again that end watching; null for never."
+        ),
     )

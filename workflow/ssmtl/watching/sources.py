@@ -195,9 +195,9 @@ class Counted(Iterator):
 class Stream:
     """A URL or a camera device, opened again when it stalls or drops."""
 
-    def __init__(self, place: Address, timeout: float, give_up: float):
+    def __init__(self, place: Address, timeout: float, give_up: float | None):
         """timeout: seconds without a picture that are a stall; give_up: seconds of vain attempts
-        to connect after which the stream has ended, 0 for never. Raises InputError where the first
+        to connect that end the stream, None for never. Raises InputError where the first
         connection fails."""
         self.place, self.timeout, self.give_up = place, timeout, give_up
         self.name = place.name
@@ -253,7 +253,7 @@ class Stream:
             if self.recording:
                 log.warning("%s: %s; a recording is not begun anew", self.name, problem)
                 return
-            if self.give_up and self.silence() > self.give_up:
+            if self.give_up is not None and self.silence() > self.give_up:
                 seconds = self.silence()
                 log.warning("%s: %s; giving up after %.1f s", self.name, problem, seconds)
                 return

@@ -45,12 +45,12 @@ def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dic
     """
     stages, normal = watcher.read_watcher(model)
     refuse_foreign(output)
-    ignored = [stages["cubes"]["ignore"], polygons.read(settings["ignore"])]
-    stages["cubes"]["ignore"] = "; ".join(filter(None, ignored))
+    ignored = [stages["cubes"]["ignore"], polygons.read(settings["ignore"] or "")]
+    stages["cubes"]["ignore"] = "; ".join(filter(None, ignored)) or None
     scorer = watcher.scorer_of(model, stages)
-    limit = settings["threshold"] or threshold.choose(
-        normal, settings["false_alarms_per_hour"], settings["after"]
-    )
+    limit = settings["threshold"]
+    if limit is None:
+        limit = threshold.choose(normal, settings["false_alarms_per_hour"], settings["after"])
     sigma = stages["evaluate"]["sigma"]
     start, frames = time.monotonic(), 0
     with ExitStack() as stack:

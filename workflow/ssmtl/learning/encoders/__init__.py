@@ -2,7 +2,7 @@
 
 An encoder takes views float (B, 3, T, S, S) to features (B, `channels`, `side`, `side`), after
 `pools` halvings of the picture that a decoder can undo; 0 where it keeps no picture. Each file
-has one class with its `name`, its `settings`, keys of the `train` section, and `from_spec`.
+has one class with its `name`, its `Options`, see `learning.options`, and `from_spec`.
 """
 
 import importlib

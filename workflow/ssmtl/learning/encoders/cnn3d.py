@@ -4,10 +4,14 @@ All convolutions are 3x3x3, stride 1, same padding, with batch norm and ReLU; po
 and the maximum over all time follows the last pool. That lets one encoder take 7, 6 or 1 frames.
 """
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
 from ssmtl.learning.distributed import batch_norm
 
 # Convolutions before each pool, and their filters.
@@ -50,6 +54,17 @@ class MaxPool(nn.MaxPool3d):
             return super().forward(x)
 
 
+class Options(Settings):
+    """Size of the encoder."""
+
+    depth: Literal["shallow", "deep"] = Field(
+        "shallow", description="Three or four poolings with convolutions before each [P]."
+    )
+    width: Literal["narrow", "wide"] = Field(
+        "narrow", description="Filters of the convolutions, 16 to 32 or 32 to 64 [P]."
+    )
+
+
 class CNN3D(nn.Module):
     """Encoder of cubes: float (B, 3, T, S, S) -> (B, channels, S / 2**pools, S / 2**pools).
 
@@ -57,7 +72,7 @@ class CNN3D(nn.Module):
     """
 
     name = "cnn3d"
-    settings = ("depth", "width")
+    Options = Options
 
     def __init__(
         self,
@@ -88,10 +103,11 @@ class CNN3D(nn.Module):
     def from_spec(cls, spec: dict) -> "CNN3D":
         length = 2 * spec["radius"] + 1
         lengths = tuple(dict.fromkeys((length, max(1, length - 1), 1)))
-        encoder = cls(spec["depth"], spec["width"], lengths, spec["size"])
+        options = Options.parse(spec["encoder_options"], "train.encoder_options")
+        encoder = cls(options.depth, options.width, lengths, spec["size"])
         if encoder.side < 2:
             raise InputError(
-                f"cubes.size {spec['size']} is too small for a {spec['depth']} encoder with "
+                f"cubes.size {spec['size']} is too small for a {options.depth} encoder with "
                 f"{encoder.pools} poolings; use at least {2 << encoder.pools}"
             )
         return encoder

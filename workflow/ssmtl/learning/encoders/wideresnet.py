@@ -5,13 +5,15 @@ Zagoruyko and Komodakis, *Wide Residual Networks*: a convolution with 16 filters
 second and third, batch norm and ReLU before each convolution, and the mean over the picture.
 """
 
-import re
+from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
 from ssmtl.learning.distributed import BatchNorm2d
 
 
@@ -33,20 +35,25 @@ class Block(nn.Module):
         return self.conv2(F.relu(self.norm2(self.conv1(active)), inplace=True)) + kept
 
 
+class Options(Settings):
+    """Size of the encoder."""
+
+    depth: Literal[10, 16, 22, 28, 34, 40] = Field(
+        16, description="Convolutions in a row, 6 n + 4 [P]."
+    )
+    widen: int = Field(4, ge=1, description="Times the filters of a plain ResNet [P].")
+
+
 class WideResNet(nn.Module):
     """Encoder of pictures: float (B, 3, 1, S, S) -> (B, 64 * width, 1, 1)."""
 
     name = "wideresnet"
-    settings = ("wideresnet",)
+    Options = Options
     side, pools = 1, 0
 
     def __init__(self, depth: int = 16, width: int = 4):
         super().__init__()
-        blocks, left = divmod(depth - 4, 6)
-        if blocks < 1 or left:
-            raise InputError(
-                f"train.wideresnet: a depth of {depth} is not 6 n + 4; use 10, 16, 22, 28 or 40"
-            )
+        blocks = (depth - 4) // 6
         layers, channels = [nn.Conv2d(3, 16, 3, padding=1, bias=False)], 16
         for group, stride in enumerate((1, 2, 2)):
             filters = 16 * width << group
@@ -63,12 +70,8 @@ class WideResNet(nn.Module):
 
     @classmethod
     def from_spec(cls, spec: dict) -> "WideResNet":
-        found = re.fullmatch(r"(\d+)-(\d+)", spec["wideresnet"])
-        if not found or int(found[2]) < 1:
-            raise InputError(
-                f"train.wideresnet: '{spec['wideresnet']}' is not depth-width, such as 16-4"
-            )
-        return cls(int(found[1]), int(found[2]))
+        options = Options.parse(spec["encoder_options"], "train.encoder_options")
+        return cls(options.depth, options.widen)
 
     def forward(self, views: Tensor) -> Tensor:
         if views.shape[2] != 1:

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
 from ssmtl.learning.distributed import BatchNorm2d
+from ssmtl.learning.settings import TaskOptions
 
 Views = dict[str, Callable[[], Tensor]]
 
@@ -28,7 +30,8 @@ class Shapes:
     radius: int  # t: the cube of frame i spans i-t..i+t
     max_gap: int  # largest gap of an intermittent cube
     classes: int  # of the detector whose probabilities are distilled
-    settings: dict = field(default_factory=dict)  # the `train` and `score` sections
+    options: dict[str, dict] = field(default_factory=dict)  # `train.task_options`
+    score_options: dict[str, dict] = field(default_factory=dict)  # `score.task_options`
 
 
 @dataclass
@@ -82,12 +85,19 @@ class Task(nn.Module):
     """A proxy task. Views of one name are made and encoded once, whichever tasks ask for them."""
 
     name: str
-    settings: tuple[str, ...] = ()  # the keys of the `train` section that it reads
-    weight: float = 1.0  # of its loss in the total
+    # What it can be told for training, and for scoring. A task's own classes have the names
+    # `Options` and `ScoreOptions` in its file, and need nothing there but pydantic and typing:
+    # they are read without torch.
+    Options: type[TaskOptions] = TaskOptions
+    ScoreOptions: type[Settings] = Settings
 
     def __init__(self, shapes: Shapes):
         super().__init__()
         self.shapes = shapes
+        place = f"task_options.{self.name}"
+        self.options = self.Options.parse(shapes.options.get(self.name, {}), f"train.{place}")
+        given = shapes.score_options.get(self.name, {})
+        self.score_options = self.ScoreOptions.parse(given, f"score.{place}")
 
     def fit(self, targets: dict[str, Tensor]) -> None:
         """Sees the training split's teacher outputs (N, ...) once, before training."""

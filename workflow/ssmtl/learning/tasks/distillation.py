@@ -7,22 +7,40 @@ would drown the 80. The score is the absolute difference on the class probabilit
 that ResNet-50 is not run at inference [P].
 """
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
+from ssmtl.learning.settings import TaskOptions
 from ssmtl.learning.tasks.base import Batch, Shapes, Task, Views, classifier
 
 RESNET = 1000
 
 
+class Options(TaskOptions):
+    """Options of training the distillation."""
+
+    weight: float = Field(0.5, ge=0, description="Weight of the task's loss in the total [M].")
+
+
+class ScoreOptions(Settings):
+    """Options of the distillation's score."""
+
+    reduction: Literal["mean", "sum"] = Field(
+        "mean", description="How the classes are reduced to one score, mean [M] or sum."
+    )
+
+
 class Distillation(Task):
     name = "distillation"
-    settings = ("distillation_weight",)
+    Options, ScoreOptions = Options, ScoreOptions
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
-        self.weight = shapes.settings["distillation_weight"]
         self.head = classifier(shapes.channels, shapes.side, RESNET + shapes.classes)
         self.register_buffer("mean", torch.zeros(RESNET))
         self.register_buffer("deviation", torch.ones(RESNET))
@@ -56,6 +74,6 @@ class Distillation(Task):
         _, probabilities = self.student(features)
         # Differences beyond a probability's range are the student's, not the object's.
         difference = (probabilities.clamp(0, 1) - batch.targets["class_probs"]).abs()
-        if self.shapes.settings["distillation_reduction"] == "sum":
+        if self.score_options.reduction == "sum":
             return difference.sum(1).clamp(max=1)
         return difference.mean(1)

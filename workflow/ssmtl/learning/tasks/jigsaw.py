@@ -6,9 +6,11 @@ draws, that is at test, every piece is the middle of its cell.
 """
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssmtl.learning.settings import TaskOptions
 from ssmtl.learning.tasks.base import Batch, Shapes, Transformed
 
 GRID = 3
@@ -55,13 +57,36 @@ def joined(parts: Tensor, side: int) -> Tensor:
     return F.pad(inside, (before, after, before, after))[:, :, None]
 
 
+class Options(TaskOptions):
+    """Options of training the jigsaw."""
+
+    permutations: int = Field(
+        3,
+        ge=2,
+        le=1000,
+        description="Orders of the pieces that are told apart, 3 by a public note.",
+    )
+    margin: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description=(
+            "Largest margin that is left on a side of a piece, over the cell's side; at most 6 "
+            "pixels."
+        ),
+    )
+
+
 class Jigsaw(Transformed):
     name = "jigsaw"
-    settings = ("jigsaw_permutations", "jigsaw_margin")
+    Options = Options
     plain = False
 
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        return self.options.permutations
+
     def __init__(self, shapes: Shapes):
-        self.count = shapes.settings["jigsaw_permutations"]
         super().__init__(shapes)
         self.register_buffer("orders", orders(self.count))
 
@@ -69,7 +94,7 @@ class Jigsaw(Transformed):
         """The nine pieces in their places, black around: (B, PIECES, 3, c, c)."""
         found = cells(picture)
         cell = int(found.shape[-1])
-        margin = min(LARGEST, round(self.shapes.settings["jigsaw_margin"] * cell))
+        margin = min(LARGEST, round(self.options.margin * cell))
         if draw is None:
             start = torch.full((1, PIECES, 2), margin // 2, device=found.device)
         else:
