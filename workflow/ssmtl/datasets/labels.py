@@ -172,7 +172,7 @@ def csv_rows(path: Path) -> list[dict]:
 
 
 def by_frame(rows: list[dict], clip: str, frames: int, path: Path) -> list[Interval]:
-    labels = {whole(row, "frame", path): whole(row, "anomalous", path) for row in rows}
+    labels = {integer(row, "frame", path): integer(row, "anomalous", path) for row in rows}
     if len(rows) != frames or sorted(labels) != list(range(frames)):
         raise InputError(
             f"{path}: clip {clip}: expected each of the frames 0 to {frames - 1} once, found "
@@ -188,12 +188,16 @@ def by_interval(rows: list[dict], path: Path) -> list[Interval]:
     if len(rows) == 1 and not rows[0]["first"] and not rows[0]["last"]:
         return []
     return [
-        (whole(row, "first", path), whole(row, "last", path), (row.get("kind") or "").strip())
+        (
+            integer(row, "first", path),
+            integer(row, "last", path),
+            (row.get("kind") or "").strip(),
+        )
         for row in rows
     ]
 
 
-def whole(row: dict, column: str, path: Path) -> int:
+def integer(row: dict, column: str, path: Path) -> int:
     value = row[column]
     if value is None or not re.fullmatch(r"[0-9]{1,9}", value.strip()):
         raise InputError(

@@ -1,7 +1,7 @@
-"""How far the frame metrics hang on what is chosen after the objects are scored.
+"""How far the frame metrics depend on what is chosen after the objects are scored.
 
 Fusion of the task scores, cell and filter of the map, smoothing and its border rule are varied
-over a grid; the object scores stay as they are. This only looks: no stage reads its output, and a
+over a grid; the object scores stay as they are. It only measures: no stage reads its output, and a
 setting picked from it would be picked by test labels.
 """
 

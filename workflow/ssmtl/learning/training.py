@@ -106,7 +106,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate(self.state.step, self.total, self.settings)
         losses = self.losses(batch)
-        self.unread.append(whole(losses, batch))
+        self.unread.append(over_processes(losses, batch))
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         distributed.add_gradients(self.model.parameters())
@@ -146,7 +146,7 @@ class Trainer:
         names, sums, count = ["total", *self.model.tasks], 0, 0
         pools = np.split(self.validation_rows, range(POOL, len(self.validation_rows), POOL))
         for batch in self.loader.batches(pools, self.settings["batch"], numbers):
-            values = whole(self.losses(batch), batch)
+            values = over_processes(self.losses(batch), batch)
             sums = sums + values[:-1] * values[-1]
             count += int(values[-1])
         if count != len(self.validation_rows):
@@ -210,7 +210,7 @@ class Trainer:
                 break
 
 
-def whole(losses: dict[str, torch.Tensor], batch) -> torch.Tensor:
+def over_processes(losses: dict[str, torch.Tensor], batch) -> torch.Tensor:
     """The losses of a batch over all processes, and its number of samples: (losses + 1,)."""
     parts = torch.stack(list(losses.values())).detach()
     return distributed.total(torch.cat((parts, parts.new_tensor([len(batch.cubes)]))))

@@ -99,8 +99,8 @@ def clip_videos(runs: list[Run], folders: list[Path], output: Path) -> dict[tupl
             files[run.model, clip] = of_runs[run.model] / f"{clip}.mp4"
     if missing := [path for path in files.values() if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such video; make the videos again")
-    whole = sum(path.stat().st_size for path in files.values()) * 4 / 3
-    if whole > EMBEDDED:
+    total = sum(path.stat().st_size for path in files.values()) * 4 / 3
+    if total > EMBEDDED:
         start = output.parent
         return {key: {"url": os.path.relpath(path, start)} for key, path in files.items()}
     return {key: {"data": pictures.base64_text(path.read_bytes())} for key, path in files.items()}

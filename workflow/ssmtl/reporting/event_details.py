@@ -233,10 +233,10 @@ def object_details(run: Run, model, stages: Stages, objects: pd.DataFrame) -> li
     """Scores, cube strip, prediction of the middle box and class probabilities of objects."""
     if objects.empty:
         return []
-    look = stored_object if "cubes" in stages.stored(objects["clip"].iloc[0]) else direct_object
+    read = stored_object if "cubes" in stages.stored(objects["clip"].iloc[0]) else direct_object
     cubes, teacher, classes = [], [], []
     for row in objects.itertuples():
-        cube, valid, probs, classes = look(stages, row.clip, row.row)
+        cube, valid, probs, classes = read(stages, row.clip, row.row)
         cubes.append((cube, valid))
         teacher.append(probs)
     crops = np.stack([cube for cube, _ in cubes])

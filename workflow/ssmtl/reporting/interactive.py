@@ -10,7 +10,6 @@ import json
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from sklearn.metrics import roc_curve
 
 from ssmtl.reporting import plots
 
@@ -52,17 +51,11 @@ def line(column: str, x, y, width: float = 1.3, dash: str | None = None, **more)
     )
 
 
-def timeline(
-    frames: pd.DataFrame, tasks: list[str], top: float, peaks: dict[str, float], level: float
-) -> dict:
-    """The frame scores of one clip: combined above, tasks below, ground truth shaded.
-
-    frames: the clip's rows of frame_scores.csv; top: the end of the axis of the combined score;
-    peaks: by what each task is divided, since the tasks' scales differ widely; level: the score
-    at which events begin, a dotted line. The last shape is the cursor of the page.
-    """
-    x = frames["frame"].to_numpy(np.int32)
-    traces = []
+def score_lines(
+    frames: pd.DataFrame, tasks: list[str], peaks: dict[str, float]
+) -> list[go.Scatter]:
+    """The curves of a timeline, raw and smoothed; of tasks over their peaks, on an axis below."""
+    x, traces = frames["frame"].to_numpy(np.int32), []
     for curve, suffix in (("raw", ""), ("smoothed", "_smoothed")):
         for column in ("combined", *tasks):
             scores = frames[f"{column}{suffix}"].to_numpy(np.float32)
@@ -79,23 +72,42 @@ def timeline(
                     meta={"curve": curve},
                 )
             )
+    return traces
+
+
+def truth_marks(frames: pd.DataFrame) -> tuple[list[dict], list[dict]]:
+    """Shapes that shade the labelled anomalies of a clip, and notes that name their kinds."""
     shapes, notes = [], []
     for first, last, kind in plots.intervals(frames):
         place = {"x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
         shade = {"fillcolor": plots.TRUTH, "opacity": 0.15, "line": {"width": 0}, "layer": "below"}
         shapes.append({"type": "rect", **place, **shade})
-        where = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "bottom"}
+        above = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "bottom"}
         # Plotly reads tags in text, and the names of kinds are plain.
         text = kind.replace("&", "&amp;").replace("<", "&lt;")
         font = {"color": plots.TRUTH}
-        notes.append({"text": text, **where, "showarrow": False, "font": font})
+        notes.append({"text": text, **above, "showarrow": False, "font": font})
+    return shapes, notes
+
+
+def timeline(
+    frames: pd.DataFrame, tasks: list[str], top: float, peaks: dict[str, float], level: float
+) -> dict:
+    """The frame scores of one clip: combined above, tasks below, ground truth shaded.
+
+    frames: the clip's rows of frame_scores.csv; top: the end of the axis of the combined score;
+    peaks: by what each task is divided, since the tasks' scales differ widely; level: the score
+    at which events begin, a dotted line. The last shape is the cursor of the page.
+    """
+    x = frames["frame"].to_numpy(np.int32)
+    shapes, notes = truth_marks(frames)
     dotted = {"color": plots.TRUTH, "width": 1, "dash": "dot"}
     across = {"x0": 0, "x1": 1, "xref": "paper", "y0": level, "y1": level}
     shapes.append({"type": "line", **across, "line": dotted})
     cursor = {"type": "line", "x0": x[0], "x1": x[0], "y0": 0, "y1": 1, "yref": "paper"}
     shapes.append({**cursor, "line": {"width": 1.5}})
     return as_dict(
-        traces,
+        score_lines(frames, tasks, peaks),
         height=270,
         shapes=shapes,
         annotations=notes,
@@ -123,27 +135,25 @@ def roc(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]) 
 
     None where the labels do not hold both classes.
     """
-    labelled = frames[frames["label"].notna()]
-    if labelled["label"].nunique() < 2:
+    curves = plots.roc_curves(frames, columns, auc)
+    if not curves:
         return None
     diagonal = {"color": "#8b8f98", "width": 1, "dash": "dot"}
     traces = [go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, hoverinfo="skip")]
     traces[0].showlegend = False
-    for column in columns:
-        false, true, levels = roc_curve(labelled["label"], labelled[f"{column}_smoothed"])
-        value = plots.UNKNOWN if auc.get(column) is None else f"{100 * auc[column]:.1f}"
+    for column, roc_ in curves.items():
         curve = line(
             column,
-            false.astype(np.float32),
-            true,
+            roc_.false_rate.astype(np.float32),
+            roc_.true_rate,
             width=2.5 if column == "combined" else 1.4,
             dash="dash" if column == "speed" else None,
             # Before the first frame counts, the threshold is infinite.
-            customdata=np.minimum(levels, 1).astype(np.float32),
+            customdata=np.minimum(roc_.threshold, 1).astype(np.float32),
             hovertemplate="%{y:.2f} of the anomalous, %{x:.2f} of the normal frames"
             " score at least %{customdata:.3f}",
         )
-        curve.name = f"{plots.title(column)}  {value}"
+        curve.name = roc_.name
         traces.append(curve)
     figure = as_dict(
         traces,

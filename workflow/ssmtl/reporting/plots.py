@@ -6,6 +6,7 @@ No pyplot, so no global state; every column of scores has one colour, the same i
 import re
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -115,6 +116,31 @@ def timelines_figure(clips: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+class Roc(NamedTuple):
+    """A ROC curve, (points,) each, and its name with the AUC."""
+
+    name: str
+    false_rate: np.ndarray
+    true_rate: np.ndarray
+    threshold: np.ndarray
+
+
+def roc_curves(
+    frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]
+) -> dict[str, Roc]:
+    """The ROC of every column's smoothed frame scores over all labelled frames.
+
+    Empty where the labels do not hold both classes.
+    """
+    labelled = frames[frames["label"].notna()]
+    curves = {}
+    for column in columns if labelled["label"].nunique() == 2 else ():
+        value = auc.get(column)
+        name = f"{title(column)}  {UNKNOWN if value is None else f'{100 * value:.1f}'}"
+        curves[column] = Roc(name, *roc_curve(labelled["label"], labelled[f"{column}_smoothed"]))
+    return curves
+
+
 @matplotlib.rc_context(STYLE)
 def roc_figure(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]) -> Figure:
     """ROC of every column's smoothed frame scores over all labelled frames, with its micro AUC.
@@ -125,17 +151,14 @@ def roc_figure(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | 
     axes = figure.subplots()
     figure.subplots_adjust(left=0.11, right=0.98, top=0.98, bottom=0.12)
     axes.plot([0, 1], [0, 1], color=INK, alpha=0.3, linewidth=0.7)
-    labelled = frames[frames["label"].notna()]
-    for column in columns if labelled["label"].nunique() == 2 else ():
-        false, true, _ = roc_curve(labelled["label"], labelled[f"{column}_smoothed"])
-        value = UNKNOWN if auc.get(column) is None else f"{100 * auc[column]:.1f}"
+    for column, curve in roc_curves(frames, columns, auc).items():
         axes.plot(
-            false,
-            true,
+            curve.false_rate,
+            curve.true_rate,
             color=colour(column),
             linewidth=2 if column == "combined" else 1.1,
             linestyle="--" if column == "speed" else "-",
-            label=f"{title(column)}  {value}",
+            label=curve.name,
         )
     axes.set(xlim=(-0.005, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.evaluation.metrics.names import OF_FRAMES as METRICS
-from ssmtl.evaluation.metrics.names import OF_PLACES as PLACES
+from ssmtl.evaluation.metrics.names import OF_PLACES as LOCALISATION
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.metrics import read_metrics
@@ -96,15 +96,15 @@ def scores_of(runs: list[Run], border: str, column: str, metric: str) -> list[fl
     return [table.get(column, {}).get(metric) for table in tables]
 
 
-def places_of(runs: list[Run], column: str, metric: str) -> list[float | None]:
-    """One of PLACES of one column, of every run; None where there are no tracks or masks."""
+def localisation_of(runs: list[Run], column: str, metric: str) -> list[float | None]:
+    """One of LOCALISATION of one column, of every run; None where there are no tracks or masks."""
     if metric == "pixel_auc":
         return [run.metrics["pixel_auc"].get(column) for run in runs]
     return [run.metrics["regions"].get(column, {}).get(metric) for run in runs]
 
 
 def lacking(runs: list[Run]) -> str:
-    """What a data set must have for all of PLACES and has not, in words; "" where it has all."""
+    """What a data set lacks for some of LOCALISATION, in words; "" where it has all."""
     first = runs[0].metrics
     names = {"regions": "tracks (for RBDC and TBDC)", "pixel_auc": "masks (for the pixel AUC)"}
     return " and ".join(name for key, name in names.items() if not first[key])
@@ -130,7 +130,7 @@ def headline(runs: list[Run]) -> dict:
 
 def metric_table(runs: list[Run]) -> list[dict]:
     """One row per column of scores: the values over the runs for every metric and border rule,
-    and for the metrics of places, which no border rule touches."""
+    and for the metrics of localisation, which no border rule touches."""
     return [
         {
             "column": column,
@@ -139,7 +139,9 @@ def metric_table(runs: list[Run]) -> list[dict]:
                 for metric in METRICS
                 for border in BORDERS
             ],
-            "places": [spread(places_of(runs, column, metric)) for metric in PLACES],
+            "localisation": [
+                spread(localisation_of(runs, column, metric)) for metric in LOCALISATION
+            ],
         }
         for column in runs[0].columns
     ]

@@ -101,7 +101,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
     """Batches of pictures with the boxes in them, list[tuple[picture, Boxes]], as they are found.
 
     On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
-    bits of a box hang on the number of threads, and some pixels of its crops on these.
+    bits of a box depend on the number of threads, and some pixels of its crops on these.
     """
     settings, shape = scorer.settings["detect"], None
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}

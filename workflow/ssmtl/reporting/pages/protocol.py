@@ -352,8 +352,8 @@ def protocol_page(
 def write_csv(table: pd.DataFrame, output: Path, **columns: str) -> None:
     """A table with some constant columns before its own."""
     with store.replacing(output) as path:
-        whole = pd.concat([pd.DataFrame(columns, index=table.index), table], axis=1)
-        whole.to_csv(path, index=False, float_format="%.6f")
+        labelled = pd.concat([pd.DataFrame(columns, index=table.index), table], axis=1)
+        labelled.to_csv(path, index=False, float_format="%.6f")
 
 
 def write_protocol(

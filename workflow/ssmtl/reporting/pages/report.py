@@ -31,16 +31,16 @@ from ssmtl.reporting.page import (
 )
 from ssmtl.reporting.runs import (
     BORDERS,
+    LOCALISATION,
     METRICS,
-    PLACES,
     Run,
     clip_table,
     headline,
     kind_table,
     lacking,
     load_models,
+    localisation_of,
     metric_table,
-    places_of,
     scores_of,
 )
 
@@ -94,14 +94,6 @@ def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, vi
     first = runs[0]
     border = first.metrics["border"]
     level = events.threshold(first.frames)
-    found = events.found_events(first.clips.values(), level)
-    false = [event for event in found if event.truth == "normal"]
-    missed = events.missed_events(first.clips.values(), level)
-    model, _ = models_.load(first.folder / "model.safetensors")
-
-    def explained(chosen):
-        return events.explained(first, model, stages, chosen)
-
     view = {
         "name": first.model,
         "number": number,
@@ -113,15 +105,8 @@ def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, vi
         "headline": headline(runs),
         "metrics": metric_table(runs),
         "per_run": [(run.seed, metric_table([run])) for run in runs] if len(runs) > 1 else [],
-        "ours": [
-            spread(scores_of(runs, border, "combined", metric))
-            for metric in ("micro", "macro_padded")
-        ]
-        + [spread(places_of(runs, "combined", metric)) for metric in ("rbdc", "tbdc")],
-        "baseline": [
-            spread(scores_of(runs, border, "speed", metric)) for metric in ("micro", "macro_padded")
-        ]
-        + [spread(places_of(runs, "speed", metric)) for metric in ("rbdc", "tbdc")],
+        "ours": published_row(runs, "combined"),
+        "baseline": published_row(runs, "speed"),
         "lacking": lacking(runs),
         "kinds": kind_table(runs),
         "clips": clip_table(runs),
@@ -129,20 +114,39 @@ def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, vi
         "filmed": any(model == first.model for model, _ in videos),
         "level": level,
         "range": score_range(first),
-        "events": explained(found[:EVENTS]),
-        "false": explained(false[:MISTAKES]),
-        "missed": explained(missed[:MISTAKES]),
-        "counts": {
-            "events": len(found),
-            "false": len(false),
-            "missed": len(missed),
-            "stretches": sum(len(clips_.truths(c) or ()) for c in first.clips.values()),
-        },
+        **event_view(first, stages, level),
         "roc": roc_of(first),
         "distributions": {c: figures.distribution(first.frames, c) for c in first.columns},
         "losses": figures.losses(read_history(first.folder / "history.csv")),
     }
     return view | {"points": to_look_at(view, number)}
+
+
+def published_row(runs: list[Run], column: str) -> list[str]:
+    """A column's figures in the order of the published ones: micro, macro padded, RBDC, TBDC."""
+    border = runs[0].metrics["border"]
+    auc = (scores_of(runs, border, column, metric) for metric in ("micro", "macro_padded"))
+    localisation = (localisation_of(runs, column, metric) for metric in ("rbdc", "tbdc"))
+    return [spread(values) for values in (*auc, *localisation)]
+
+
+def event_view(run: Run, stages: events.Stages, level: float) -> dict:
+    """The events of a run, its false alarms and what it missed, each looked at again."""
+    found = events.found_events(run.clips.values(), level)
+    false = [event for event in found if event.truth == "normal"]
+    missed = events.missed_events(run.clips.values(), level)
+    model, _ = models_.load(run.folder / "model.safetensors")
+    return {
+        "events": events.explained(run, model, stages, found[:EVENTS]),
+        "false": events.explained(run, model, stages, false[:MISTAKES]),
+        "missed": events.explained(run, model, stages, missed[:MISTAKES]),
+        "counts": {
+            "events": len(found),
+            "false": len(false),
+            "missed": len(missed),
+            "stretches": sum(len(clips_.truths(c) or ()) for c in run.clips.values()),
+        },
+    }
 
 
 def score_range(run: Run) -> list[float]:
@@ -154,6 +158,26 @@ def score_range(run: Run) -> list[float]:
 def clip_means(view: dict) -> dict[str, float | None]:
     """The combined AUC of every clip."""
     return {row["clip"]: mean(row["auc"][:1]) for row in view["clips"]}
+
+
+def timeline_ids(views: list[dict]) -> dict[tuple[str, str], str]:
+    """The place of every clip on the page, by model and clip."""
+    return {
+        (view["name"], panel["clip"]): f"timeline-{view['number']}-{place}"
+        for view in views
+        for place, panel in enumerate(view["panels"], 1)
+    }
+
+
+# What every report's page is filled with.
+FIXED = {
+    "metric_names": list(METRICS.values()),
+    "localisation_names": list(LOCALISATION.values()),
+    "borders": BORDERS,
+    "differences": published.DIFFERENCES,
+    "as_script": as_script,
+    "clip_means": clip_means,
+}
 
 
 def write_report(
@@ -181,7 +205,6 @@ def write_report(
     models = load_models(runs)
     if not models:
         raise InputError(f"{output}: no model to report on; train and score one first")
-    results = published.results_for(config.get("published"))
     rows = read_manifest(manifest)
     files = {"frames": frames, "detections": detections, "cubes": cubes, "teachers": teachers}
     stages = events.Stages(config, **files)
@@ -195,32 +218,22 @@ def write_report(
         environment()
         .get_template("template.html.j2")
         .render(
+            FIXED,
             dataset=dataset,
             notes=notes_of(config),
             clips=rows["split"].value_counts().to_dict(),
             minutes=minutes(rows),
             totals=firsts[0].metrics,
             models=views,
-            # The place of every clip on the page, by model and clip.
-            ids={
-                (view["name"], panel["clip"]): f"timeline-{view['number']}-{place}"
-                for view in views
-                for place, panel in enumerate(view["panels"], 1)
-            },
+            ids=timeline_ids(views),
             stills=clips_.still_frames(stages, firsts[0].clips),
-            metric_names=list(METRICS.values()),
-            place_names=list(PLACES.values()),
-            borders=BORDERS,
-            published=results,
-            differences=published.DIFFERENCES,
+            published=published.results_for(config.get("published")),
             stages=stage_rows(files, models),
             times=stage_times(benchmarks),
             sizes={run.folder: folder_size(run.folder) for view in views for run in view["runs"]},
             config=as_yaml(config),
             citations=published.citations(__version__),
             plotly=Markup(get_plotlyjs()),
-            as_script=as_script,
-            clip_means=clip_means,
         )
     )
     with store.replacing(output) as temporary:
