@@ -64,6 +64,7 @@ MODULES = {
         def outer():
             return inner() + 1
     """,
+    "settings.py": "class Base:\n    pass\n",
     "core/__init__.py": "",
     "core/errors.py": "class InputError(Exception):\n    pass\n",
     "core/progress.py": "def progress(items, what, unit):\n    yield from items\n",
@@ -207,12 +208,16 @@ def test_fields_of_settings_do_not_count_but_what_is_computed_of_them(digest):
     class Base
     """
 
-    def settings(size=4, words="Side.", part=2):
+    def settings(size=4, words="Side.", part=2, file="settings.py"):
         made = textwrap.dedent(text).strip().format(size=size, words=words, part=part)
-        return digest({"work.py": [("class Base", made)]}, "ssmtl.work:Cut")
+        code = f"ssmtl.{file.removesuffix('.py')}:Cut"
+        return digest({file: [("class Base", made)]}, code)
 
     assert settings() == settings(size=5) == settings(words="Other.")
     assert settings() != settings(part=3)
+    # Options of a task or an encoder do not reach a stage where they are not given.
+    assert settings(file="work.py") != settings(file="work.py", size=5)
+    assert settings(file="work.py") == settings(file="work.py", words="Other.")
 
 
 def test_code_that_is_not_there_is_an_error(digest):

@@ -93,7 +93,9 @@ class Package:
             return "", used.union(*({s for s in symbols if s[1]} for symbols in handed_on))
         else:
             statements = code.definitions.get(name, [])
-        meaning = Meaning(code.names, SILENT, without)
+        # Options of a task or an encoder stand in its own file, and count with their defaults.
+        sections = module.rpartition(".")[2] == "settings"
+        meaning = Meaning(code.names, SILENT, without, sections)
         statements = [left for node in statements if (left := meaning.visit(node)) is not None]
         bound = set()
         for chain in {each for node in statements for each in chains(node)}:

@@ -1,7 +1,7 @@
 """What a statement does, without what it only says: the ground of the code digest.
 
 Left out are docstrings, annotations, calls of a logger, the texts of exceptions, help texts and
-descriptions, and the fields of settings classes, whose values reach a stage as options.
+descriptions, and the fields of a section of settings, whose values reach a stage as options.
 """
 
 import ast
@@ -10,6 +10,7 @@ import builtins
 LOGGERS = {"log", "logger", "logging", "warnings"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "warn"}
 SPOKEN = {"help", "description"}  # keywords that only document
+SETTINGS = {"Settings", "BaseModel"}
 VALIDATORS = {"field_validator", "model_validator"}
 EXCEPTIONS = {
     name
@@ -25,13 +26,18 @@ class Meaning(ast.NodeTransformer):
     """Takes away, in place, what changes no result.
 
     names: the full names of what the module's imports bind; silent: modules whose functions only
-    speak, with the number of arguments that count; without: functions that do not count.
+    speak, with the number of arguments that count; without: functions that do not count; sections:
+    whether the module's settings are sections of the configuration.
     """
 
     def __init__(
-        self, names: dict[str, list[str]], silent: dict[str, int], without: tuple[str, ...]
+        self,
+        names: dict[str, list[str]],
+        silent: dict[str, int],
+        without: tuple[str, ...] = (),
+        sections: bool = False,
     ):
-        self.names, self.silent, self.without = names, silent, without
+        self.names, self.silent, self.without, self.sections = names, silent, without, sections
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         value = node.value
@@ -112,14 +118,9 @@ class Meaning(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        if any(dotted(base)[-1:] and is_settings(dotted(base)[-1]) for base in node.bases):
+        if self.sections and any(last_name(base) in SETTINGS for base in node.bases):
             node.body = [part for part in node.body if not is_field(part)]
         return self.generic_visit(node)
-
-
-def is_settings(base: str) -> bool:
-    """Whether a class of this base holds settings."""
-    return base == "BaseModel" or base.endswith("Settings")
 
 
 def is_field(node: ast.stmt) -> bool:
