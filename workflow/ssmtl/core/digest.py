@@ -152,7 +152,7 @@ class Package:
         """A module's code, None for a module of another package."""
         if (name, without) not in self.modules:
             path = self.path(name)
-            self.modules[name, without] = path and parsed(path.read_text("utf-8"))
+            self.modules[name, without] = parsed(path.read_text("utf-8")) if path else None
         return self.modules[name, without]
 
 

@@ -115,7 +115,7 @@ class Meaning(ast.NodeTransformer):
         drop_unread(node)
         return node
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         if self.sections and any(last_name(base) in SETTINGS for base in node.bases):

@@ -54,7 +54,7 @@ class VideoDataset:
     @cached_property
     def places(self) -> dict[tuple[str, str], int]:
         """The shard of every clip, by split and name; the excluded ones have one too."""
-        found = {}
+        found: dict[tuple[str, str], int] = {}
         for split in SPLITS:
             names = (clip.name for clip in self.clips if clip.split == split)
             places = shards_of(names, self.shards[split])
