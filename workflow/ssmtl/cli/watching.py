@@ -48,8 +48,9 @@ def watch(
     """Watch a video file, a folder, a stream's URL or a camera device, and write its events.
 
     Args:
-        source: What to watch.
+        source: What to watch. env:NAME takes a URL from an environment variable, file:PATH from a
+            file, so that its password is not among the machine's processes.
         model: Folder that `learn` wrote.
-        output: Folder for the events, new or empty.
+        output: Folder for the events, new, empty or to be continued.
         scores: Write every object's and frame's score too.
     """

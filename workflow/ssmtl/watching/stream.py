@@ -19,7 +19,7 @@ from ssmtl import detection
 from ssmtl.core.device import one_torch_thread
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
-from ssmtl.core.threads import Prefetcher
+from ssmtl.core.threads import ROOM, Prefetcher, nbytes
 from ssmtl.detection.base import Boxes, Detector
 from ssmtl.media.blocks import Window
 from ssmtl.scoring.fusion import combine, dominant_task
@@ -90,9 +90,10 @@ def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[Sco
     for a picture of another size and for scores that are not in [0, 1].
     """
     stopped = threading.Event()  # of both threads, since the second waits for the first
+    waiting = cores() + DETECTED
     with (
         Prefetcher(pictures, PICTURES, stopped=stopped) as decoded,
-        Prefetcher(detected(decoded, scorer), cores() + DETECTED, stopped=stopped) as batches,
+        Prefetcher(detected(decoded, scorer), waiting, 4 * ROOM, stopped=stopped) as batches,
     ):
         yield from scored_blocks((batch.result() for batch in batches), scorer)
 
@@ -122,7 +123,9 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
                         f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
                         f"{shape[1]}x{shape[0]}; watch it in parts of one size"
                     )
-            yield pool.submit(look, batch)
+            future = pool.submit(look, batch)
+            future.nbytes = nbytes(batch)  # the pictures wait in it
+            yield future
 
 
 @contextmanager
