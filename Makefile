@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm test-wheel bench growth lint format lock wheel docs tutorial clean
+.PHONY: demo ped2 test test-slurm test-wheel bench fuzz growth lint format lock wheel docs tutorial clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -31,6 +31,10 @@ test-slurm: $(BIN)/.installed
 # BENCH="--stages cubes --device cpu --scale 0.2": see benchmarks/bench.py --help.
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+# Broken pictures and video, and what comes of them; longer with FUZZ="--seconds 3600".
+fuzz: $(BIN)/.installed
+	$(BIN)/python benchmarks/fuzz_media.py $(FUZZ) 2>/dev/null
 
 # Time and memory over 16 times longer and fuller clips; fails where memory grows.
 growth: $(BIN)/.installed

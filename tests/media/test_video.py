@@ -314,3 +314,14 @@ def test_exif_turns_frames_upright(tmp_path, orientation, turn):
     expected = np.rot90(picture, turn)
     found = clip.load(0)[1]
     assert found.shape == expected.shape and np.abs(found.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.98])
+def test_a_jpeg_that_is_cut_off_is_not_filled_up(tmp_path, share):
+    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    data = codec.encode_jpeg(picture, 90)
+    (tmp_path / "000.jpg").write_bytes(data + b"\0" * 10)  # as some cameras pad
+    ImageClip(tmp_path).load(0)
+    (tmp_path / "000.jpg").write_bytes(data[: round(share * len(data))])
+    with pytest.raises(InputError, match=r"000\.jpg: unreadable image"):
+        ImageClip(tmp_path).load(0)

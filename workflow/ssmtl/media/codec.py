@@ -46,6 +46,13 @@ def decode_depth(data: bytes | np.ndarray, where: str) -> np.ndarray:
     return picture
 
 
+def check_end(data: bytes, where: str) -> None:
+    """InputError for a JPEG file that ends within its picture: decoders fill it up with grey."""
+    # Neither marker can be among the coded pixels.
+    if data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise InputError(f"{where}: unreadable image, it is cut off; fetch it again or exclude it")
+
+
 def decode_mask(data: bytes, where: str) -> np.ndarray:
     """Which pixels of an encoded image are not black, at any depth, bool (H, W)."""
     return decode_depth(data, where).any(2)

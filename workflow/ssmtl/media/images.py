@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ssmtl.core.errors import InputError
-from ssmtl.media.codec import decode_depth, decode_image
+from ssmtl.media.codec import check_end, decode_depth, decode_image
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class ImageClip:
         """A frame's file, and its picture, uint8 (H, W, 3) RGB."""
         file = self.files[index]
         data = read_image(file)
+        check_end(data, str(file))
         return data, decode_image(data, str(file), self.levels)
 
     def are_jpeg(self) -> bool:
