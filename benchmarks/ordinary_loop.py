@@ -50,7 +50,7 @@ class Batches(Dataset):
             "without_middle": window[:, [i for i in range(2 * t + 1) if i != t]],
             "middle": window[:, t : t + 1],
             "usable": usable,
-            "resnet50": read(teachers, "resnet50"),
+            "logits": read(teachers, "logits"),
             "class_probs": read(teachers, "class_probs"),
         }
 
@@ -133,7 +133,7 @@ class Network(nn.Module):
         middle = (self.decoder(around).float() - truth).abs().mean()
         (alone,) = self.features([batch["middle"]])
         output = self.student(alone).float()
-        resnet = (output[:, :1000] - (batch["resnet50"] - mean) / deviation).abs().mean()
+        resnet = (output[:, :1000] - (batch["logits"] - mean) / deviation).abs().mean()
         probs = (output[:, 1000:] - batch["class_probs"]).abs().mean()
         return arrow + irregularity + middle + 0.5 * (resnet + probs)
 

@@ -36,7 +36,7 @@ def write(folder: Path, frames: int, size: int) -> None:
     ):
         for clip, group in found.items():
             count, teacher = len(group["frame"]), file.create_group(clip)
-            teacher["resnet50"] = rng.normal(0, 1, (count, 1000)).astype(np.float32)
+            teacher["logits"] = rng.normal(0, 1, (count, 1000)).astype(np.float32)
             teacher["class_probs"] = rng.random((count, CLASSES), np.float32)
             teacher.attrs.update(cubes=group.attrs["digest"], digest="made up")
 

@@ -6,6 +6,7 @@ use rule train as train_images with:
     input:
         cubes=paths.own_images("train"),
         teachers=[],
+        features=[],
     output:
         model=f"{paths.IMAGE_RUN}/model.safetensors",
         card=f"{paths.IMAGE_RUN}/model.json",
@@ -27,6 +28,7 @@ use rule calibrate as calibrate_images with:
         model=f"{paths.IMAGE_RUN}/model.safetensors",
         cubes=paths.own_images("train"),
         teachers=[],
+        features=[],
     output:
         f"{paths.IMAGE_RUN}/calibration.h5",
     log:
@@ -45,6 +47,7 @@ use rule score as score_images with:
         calibration=jobs.image_calibration,
         cubes=paths.IMAGES.replace("{split}", "test"),
         teachers=[],
+        features=[],
     output:
         f"{paths.IMAGE_RUN}/scores/{{source}}.h5",
     log:

@@ -3,6 +3,7 @@ rule calibrate:
         model=jobs.weights,
         cubes=jobs.files("cubes", "train"),
         teachers=jobs.files("teachers", "train"),
+        features=jobs.features("train"),
     output:
         f"{paths.RUN}/calibration.h5",
     log:
@@ -22,7 +23,8 @@ rule calibrate:
         code=jobs.code("calibrate"),
     shell:
         "python -m ssmtl calibrate {output:q} --model {input.model:q} --cubes {input.cubes:q}"
-        " --teachers {input.teachers:q} {params.options} 2>&1 | tee {log:q}"
+        " --teachers {input.teachers:q} --features {input.features:q} {params.options}"
+        " 2>&1 | tee {log:q}"
 
 
 rule score:
@@ -31,6 +33,7 @@ rule score:
         calibration=f"{paths.RUN}/calibration.h5",
         cubes=f"{paths.TEST_SHARD}/cubes.h5",
         teachers=f"{paths.TEST_SHARD}/teachers.h5",
+        features=jobs.features("test"),
     output:
         f"{paths.RUN}/scores/{{shard}}.h5",
     log:
@@ -50,7 +53,8 @@ rule score:
         code=jobs.code("score"),
     shell:
         "python -m ssmtl score {output:q} --model {input.model:q} --calibration {input.calibration:q}"
-        " --cubes {input.cubes:q} --teachers {input.teachers:q} {params.options} 2>&1 | tee {log:q}"
+        " --cubes {input.cubes:q} --teachers {input.teachers:q} --features {input.features:q}"
+        " {params.options} 2>&1 | tee {log:q}"
 
 
 rule score_frames:
@@ -79,9 +83,10 @@ rule score_frames:
         options=jobs.options("score_frames"),
         cubes=jobs.scored_from("cubes"),
         teachers=jobs.scored_from("teachers"),
+        features=jobs.scored_from("features"),
         code=jobs.code("score_frames"),
     shell:
         "python -m ssmtl score-frames {output:q} --model {input.model:q}"
         " --calibration {input.calibration:q} --frames {input.frames:q}"
         " --detections {input.detections:q} {params.options} {params.cubes} {params.teachers}"
-        " 2>&1 | tee {log:q}"
+        " {params.features} 2>&1 | tee {log:q}"

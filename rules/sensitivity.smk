@@ -16,11 +16,13 @@ rule sensitivity:
         options=jobs.options("sensitivity"),
         configured=jobs.configured_point,
         smoothing=jobs.smoothing,
+        follow=jobs.follow,
         code=jobs.code("sensitivity"),
     shell:
         "python -m ssmtl sensitivity {output:q} --manifest {input.manifest:q} --scores {input.scores:q}"
         " --calibration {input.calibration:q} --configured {params.configured:q}"
-        " --model-name {wildcards.model:q} --smoothing {params.smoothing:q} {params.options} 2>&1 | tee {log:q}"
+        " --model-name {wildcards.model:q} --smoothing {params.smoothing:q}"
+        " --follow {params.follow} {params.options} 2>&1 | tee {log:q}"
 
 
 rule sensitivity_page:

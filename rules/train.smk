@@ -2,6 +2,7 @@ rule train:
     input:
         cubes=jobs.files("cubes", "train"),
         teachers=jobs.files("teachers", "train"),
+        features=jobs.features("train"),
     output:
         model=f"{paths.RUN}/model.safetensors",
         card=f"{paths.RUN}/model.json",
@@ -29,8 +30,8 @@ rule train:
         "launcher='-m torch.distributed.run --standalone --nproc_per_node={resources.gpu}';"
         " [ {resources.gpu} -gt 1 ] || launcher=;"
         " python $launcher -m ssmtl train {params.folder:q} --cubes {input.cubes:q}"
-        " --teachers {input.teachers:q} --state {params.state:q} --seed {wildcards.seed:q}"
-        " --model-name {wildcards.model:q}"
+        " --teachers {input.teachers:q} --features {input.features:q} --state {params.state:q}"
+        " --seed {wildcards.seed:q} --model-name {wildcards.model:q}"
         " {params.options} 2>&1 | tee {log:q}"
 
 

@@ -91,7 +91,7 @@ def write_cubes(cubes, teachers, clips, settings, split="train", classes=("a",),
     """cubes.h5 and teachers.h5.
 
     clips: per clip cubes uint8 (N, L, S, S, 3), and what else differs from the default, `valid`,
-    `class_probs`, `resnet50`.
+    `class_probs`, `logits`.
     """
     names = {"classes": json.dumps(list(classes)), "split": split}
     radius = settings["radius"]

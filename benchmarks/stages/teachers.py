@@ -7,8 +7,8 @@ import synthetic
 import torch
 from measure import Case, best
 
+from ssmtl import networks
 from ssmtl.core.device import chosen_device
-from ssmtl.stages.teachers import load_resnet, resnet_outputs
 
 UNIT = "cubes"
 DEVICES = ("cpu", "cuda")
@@ -33,7 +33,7 @@ def stage(folder: Path) -> tuple[int, float]:
     def work() -> int:
         synthetic.run("teachers", output, *files, *how)
         with h5py.File(output) as file:
-            return len(file["clip"]["resnet50"])
+            return len(file["clip"]["logits"])
 
     return best(work, before=lambda: output.unlink(missing_ok=True))
 
@@ -41,14 +41,14 @@ def stage(folder: Path) -> tuple[int, float]:
 def network_alone(folder: Path) -> tuple[int, float]:
     """ResNet-50 on ready crops, in the same batches."""
     device = chosen_device()
-    network = load_resnet("random", 0).to(device).eval()
+    network = networks.load("random").to(device)
     with h5py.File(folder / "cubes.h5") as file:
         count = len(file["clip"]["cubes"])
         crops = torch.from_numpy(file["clip"]["cubes"][:BATCH, 12]).to(device)
 
     def work() -> int:
         for start in range(0, count, BATCH):
-            resnet_outputs(network, crops[: count - start], SIDE, device.type == "cuda")
+            network.logits(crops[: count - start], SIDE)
         return count
 
     return best(work)

@@ -194,6 +194,7 @@ def parsed(stage: str, text: str) -> dict:
         "detect": "out --frames f",
         "cubes": "out --frames f --detections d --split test",
         "teachers": "out --frames f --detections d --cubes c --split test",
+        "features": "out --frames f --cubes c --split test",
         "train": "out --cubes c --teachers t",
         "score": "out --model m --cubes c --teachers t",
         "evaluate": "out table --manifest m --scores s --dataset d",

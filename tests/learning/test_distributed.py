@@ -164,7 +164,7 @@ def files(tmp_path_factory):
             "cubes": rng.integers(0, 256, (count, 9, 16, 16, 3), np.uint8),
             # Every third one has no room for a gap, so that a part of a batch may lack any.
             "valid": np.where(np.arange(count)[:, None] % 3 == 0, [2, 7], [0, 9]),
-            "resnet50": rng.random((count, 1000), dtype=np.float32),
+            "logits": rng.random((count, 1000), dtype=np.float32),
             "class_probs": rng.random((count, 2), dtype=np.float32),
         }
     return made_files.write_cubes(cubes, teachers, clips, settings, classes=("a", "b"))

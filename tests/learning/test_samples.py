@@ -24,7 +24,7 @@ def samples(tmp_path):
             pixels = np.broadcast_to(which[:, None, None, None, None], (count, 5, 4, 4, 3))
             clips[f"{shard}{clip}"] = {
                 "cubes": pixels.astype(np.uint8),
-                "resnet50": rng.random((count, 1000), dtype=np.float32),
+                "logits": rng.random((count, 1000), dtype=np.float32),
                 "class_probs": (which[:, None] / 100).astype(np.float32),
             }
         settings = {"size": 4, "radius": 1, "max_gap": 2}

@@ -42,7 +42,7 @@ def make_batch(count=6, reach=REACH, seed=0):
         torch.tensor([[0, length]]).repeat(count, 1),
         {name: torch.from_numpy(rng.random(count)) for name in NAMES},
         {
-            "resnet50": torch.randn(count, 1000),
+            "logits": torch.randn(count, 1000),
             "class_probs": torch.rand(count, CLASSES),
         },
     )
@@ -224,10 +224,10 @@ def test_distillation_standardises_by_the_training_statistics():
     task = models.build(spec(tasks=["distillation"])).tasks["distillation"]
     values = torch.randn(50, 1000) * 3 + 7
     values[:, 0] = 5.0  # a constant output
-    task.fit({"resnet50": values})
+    task.fit({"logits": values})
     task.head = torch.nn.Identity()
     batch = make_batch(2)
-    batch.targets = {"resnet50": values[:2], "class_probs": torch.zeros(2, CLASSES)}
+    batch.targets = {"logits": values[:2], "class_probs": torch.zeros(2, CLASSES)}
     perfect = (values[:2] - values.mean(0)) / values.std(0, correction=0).where(
         values.std(0) > 1e-6, torch.tensor(1.0)
     )
@@ -236,7 +236,7 @@ def test_distillation_standardises_by_the_training_statistics():
 
 
 def test_unknown_task_is_named():
-    with pytest.raises(InputError, match="no task 'jugsaw'; there are arrow_of_time"):
+    with pytest.raises(InputError, match="no task 'jugsaw'; there are appearance"):
         models.build(spec(tasks=["jugsaw"]))
 
 

@@ -37,11 +37,12 @@ def test_constant_calibration_scores_do_not_divide_by_zero():
     assert ((found >= 0) & (found <= 1)).all()
 
 
-@pytest.mark.parametrize("rule", ["ecdf", "fisher"])
+@pytest.mark.parametrize("rule", ["ecdf", "fisher", "evidence"])
 def test_fusion_is_monotone_in_every_task_and_in_range(rule):
     rng = np.random.default_rng(1)
     names = ["a", "b", "c"]
-    calibration = {n: np.sort(rng.random(LEVELS)) ** 3 for n in names}
+    quantiles = {n: np.sort(rng.random(LEVELS)) ** 3 for n in names}
+    calibration = fusion.Calibration(quantiles, {"a": 0.9, "b": 0.2, "c": 0})
     scores = {n: rng.random(300) for n in names}
     before = fusion.combine(scores, rule, calibration)
     assert before.min() >= 0 and before.max() <= 1
@@ -55,13 +56,13 @@ def test_fisher_is_the_mean_log_tail_probability():
     values = {"a": np.array([0.5]), "b": np.array([0.9])}
     shares = [0.5 * LEVELS / (LEVELS + 1), 0.9 * LEVELS / (LEVELS + 1)]
     expected = np.mean([-np.log(1 - s) for s in shares]) / np.log(LEVELS + 1)
-    found = fusion.combine(values, "fisher", {"a": quantiles, "b": quantiles})
+    found = fusion.combine(values, "fisher", fusion.Calibration({"a": quantiles, "b": quantiles}))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_one_very_unlikely_task_outweighs_three_mild_ones():
     quantiles = np.linspace(0, 0.5, LEVELS)
-    calibration = dict.fromkeys("abcd", quantiles)
+    calibration = fusion.Calibration(dict.fromkeys("abcd", quantiles))
     scores = {n: np.array([0.30, 0.36]) for n in "abc"} | {"d": np.array([1.0, 0.36])}
     ecdf = fusion.combine(scores, "ecdf", calibration)
     fisher = fusion.combine(scores, "fisher", calibration)
@@ -77,3 +78,34 @@ def test_box_speed_by_hand():
     # frame 1: moved by (3, 4) at height 20; centre moved by 10 at height 40; frame 2 is empty
     speed = np.array([0, 0, 5 / 20, 10 / 40, 0])
     np.testing.assert_allclose(scoring.box_speed(frame, box), speed / (1 + speed), atol=1e-6)
+
+
+def test_tail_is_the_share_of_normal_objects_that_score_as_high():
+    normal = np.random.default_rng(2).gamma(1, 0.05, 20_000).clip(0, 1)  # an exponential tail
+    quantiles = fusion.quantiles_of(normal)
+    values = np.linspace(0, 0.6, 50)
+    share = (normal[None] >= values[:, None]).mean(1)
+    expected = np.log(share.clip(fusion.LEAST, 1)) / np.log(fusion.LEAST)
+    found = fusion.tail(values, quantiles)
+    np.testing.assert_allclose(found, expected, atol=0.07)
+    assert found[0] == 0 and found[-1] == 1 and (np.diff(found) >= -1e-9).all()
+
+
+def test_a_task_that_saturates_on_normal_objects_tells_nothing_there():
+    """Every fifth normal object has the highest score: a fifth is not unlikely."""
+    quantiles = fusion.quantiles_of(np.repeat([0.1, 1.0], [80, 20]))
+    found = fusion.tail(np.array([0.1, 1.0]), quantiles)
+    np.testing.assert_allclose(found, [0, np.log(0.2) / np.log(fusion.LEAST)], atol=0.01)
+
+
+def test_evidence_is_a_weighted_quadratic_mean():
+    quantiles = dict.fromkeys("ab", np.linspace(0, 1, LEVELS))
+    values = {"a": np.array([0.9, 0.5]), "b": np.array([0.5, 0.9])}
+    one, other = (fusion.tail(np.array([v]), quantiles["a"])[0] for v in (0.9, 0.5))
+    found = fusion.combine(values, "evidence", fusion.Calibration(quantiles, {"a": 3, "b": 1}))
+    expected = np.sqrt(np.array([3 * one**2 + other**2, 3 * other**2 + one**2]) / 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    without = fusion.combine(values, "evidence", fusion.Calibration(quantiles, {"a": 1, "b": 0}))
+    np.testing.assert_allclose(without, fusion.tail(values["a"], quantiles["a"]), rtol=1e-6)
+    nothing = fusion.Calibration(quantiles, dict.fromkeys("ab", 0))
+    assert np.isfinite(fusion.combine(values, "evidence", nothing)).all()

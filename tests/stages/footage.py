@@ -146,13 +146,24 @@ class Pipeline:
         output = self.path("teachers", split, shard)
         run("teachers", output, *sum(files, ()), "--split", split, *(options or self.teachers))
 
+    def make_features(self, split="train", shard=0, *options) -> None:
+        files = [(f"--{s}", self.path(s, split, shard)) for s in ("frames", "cubes")]
+        run(
+            "features",
+            self.path("features", split, shard),
+            *sum(files, ()),
+            "--split",
+            split,
+            *options,
+        )
+
     def make_model(self, *options) -> None:
         files = ("--cubes", self.path("cubes"), "--teachers", self.path("teachers"))
         run("train", self.model, *files, *(options or self.train))
 
-    def make_calibration(self) -> None:
+    def make_calibration(self, *options) -> None:
         files = ("--cubes", self.path("cubes"), "--teachers", self.path("teachers"))
-        run("calibrate", self.model / "calibration.h5", "--model", self.weights, *files)
+        run("calibrate", self.model / "calibration.h5", "--model", self.weights, *files, *options)
 
     @property
     def weights(self) -> Path:

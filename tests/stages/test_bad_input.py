@@ -237,7 +237,7 @@ def test_resnet_weights_missing_without_a_network(copy, refused, no_network, tmp
         absent=[copy.path("teachers")],
         within=copy.results,
     )
-    says(line, "teachers.resnet", "IMAGENET1K_V1", "could not be fetched", "https://", "'random'")
+    says(line, "teachers.resnet", "IMAGENET1K_V1", "could not be fetched", "https://", "random")
     assert not [path for path in (tmp_path / "torch").rglob("*") if path.is_file()]
 
 
@@ -325,10 +325,10 @@ def test_validation_loss_that_is_not_finite(copy, refused):
 def test_teachers_that_are_not_finite(copy, refused):
     with h5py.File(copy.path("teachers"), "r+") as file:
         for group in file.values():
-            group["resnet50"][0, 5] = np.nan
+            group["logits"][0, 5] = np.nan
     shutil.rmtree(copy.model)
     line = refused(copy.make_model, within=copy.results)
-    says(line, "teachers.h5", "clip a", "'resnet50' has a value that is not finite", "delete it")
+    says(line, "teachers.h5", "clip a", "'logits' has a value that is not finite", "delete it")
 
 
 def test_cubes_of_the_test_split(copy, refused):
@@ -378,7 +378,7 @@ def test_out_of_memory_in_scoring(copy, refused, monkeypatch):
 
 
 def test_out_of_memory_in_the_teachers(copy, refused, monkeypatch):
-    monkeypatch.setattr("ssmtl.stages.teachers.resnet_outputs", out_of_memory)
+    monkeypatch.setattr("ssmtl.networks.Network.logits", out_of_memory)
     copy.path("teachers").unlink()
     line = refused(copy.make_teachers, absent=[copy.path("teachers")], within=copy.results)
     says(line, "teachers", "out of GPU memory", "lower teachers.batch")

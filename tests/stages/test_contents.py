@@ -25,12 +25,12 @@ from footage import (
     leftovers,
 )
 
+from ssmtl import networks
 from ssmtl.core import store
 from ssmtl.datasets.clips import shards_of
 from ssmtl.formats.frames import Frames
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.media.crops import crop
-from ssmtl.stages.teachers import load_resnet, resnet_outputs
 
 RADIUS, GAP, SIZE = 3, 4, 16
 TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
@@ -216,19 +216,19 @@ def test_training_cubes_are_thinned_the_same_way_every_time(copy, tmp_path):
 
 
 def test_teacher_rows_belong_to_the_cubes(done):
-    network = load_resnet("random", 0).eval()
+    network = networks.load("random")
     for split, clip, group in clips_of(done, "teachers"):
         cubes, found = beside(group, "cubes"), beside(group, "detections")
         rows = cubes["detection"][:]
         assert (group["class_probs"][:] == found["class_probs"][:][rows]).all()
         assert group.attrs["cubes"] == cubes.attrs["digest"]
         assert json.loads(group.file.attrs["classes"]) == CLASSES
-        assert ("resnet50" in group) == (split == "train"), "ResNet-50 is not run at inference"
+        assert ("logits" in group) == (split == "train"), "ResNet-50 is not run at inference"
         if clip == "a":
-            assert group["resnet50"].shape == (len(rows), 1000)
+            assert group["logits"].shape == (len(rows), 1000)
             middle = torch.from_numpy(cubes["cubes"][5:7, cubes["cubes"].shape[1] // 2])
-            again = resnet_outputs(network, middle, 32, half=False).numpy()
-            assert np.allclose(group["resnet50"][5:7], again, atol=1e-4)
+            again = network.logits(middle, 32).numpy()
+            assert np.allclose(group["logits"][5:7], again, atol=1e-4)
 
 
 def test_the_model_card_says_what_was_trained_on(done):

@@ -1,5 +1,6 @@
 """Scores straight from the frames: those that come through cubes.h5 and teachers.h5."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -71,6 +72,42 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
     output = tmp_path / "direct.h5"
     score_directly(copy, output, 0, *CUBES, *teachers, "--batch", 7)
     assert assert_equal(copy.scores()[0], output)
+
+
+FEATURES = {"network": "random", "size": 32, "batch": 5, "flow_size": 64}
+
+
+def test_tasks_without_training_score_the_same_both_ways(copy, tmp_path):
+    """Velocity and appearance, beside a learnt task, through features.h5 and from the frames."""
+    options = sum(((f"--{k.replace('_', '-')}", v) for k, v in FEATURES.items()), ())
+    copy.make_features("train", 0, *options)
+    tasks = ("--tasks", "velocity,arrow_of_time,appearance")
+    copy.make_model(*copy.train, *tasks, "--features", copy.path("features"))
+    copy.make_calibration("--features", copy.path("features"))
+    given = sum(((f"--features-{k.replace('_', '-')}", v) for k, v in FEATURES.items()), ())
+    output, objects = tmp_path / "direct.h5", 0
+    for shard, stored in enumerate(copy.scores()):
+        copy.make_features("test", shard, *options)
+        copy.make_scores(shard, "--features", copy.path("features", "test", shard))
+        score_directly(copy, output, shard, *CUBES, "--batch", 7, *given)
+        objects += assert_equal(stored, output)
+    assert objects > 20
+    with h5py.File(copy.scores()[1]) as file:
+        assert json.loads(file.attrs["columns"])[:3] == ["velocity", "arrow_of_time", "appearance"]
+        velocity = np.concatenate([group["velocity"][:] for group in file.values()])
+        assert len(np.unique(velocity)) > 1
+
+
+def test_a_model_of_nothing_to_learn(copy, refused):
+    """It is fitted, not trained; without what is measured of its objects it says so."""
+    only = ("--tasks", "velocity")
+    line = refused(copy.make_model, *copy.train, *only)
+    assert "velocity need --features, made by `ssmtl features`" in line
+    copy.make_features("train", 0, "--network", "random", "--size", 32)
+    copy.make_model(*copy.train, *only, "--features", copy.path("features"))
+    copy.make_calibration("--features", copy.path("features"))
+    line = refused(copy.make_scores, 1)
+    assert "the model has tasks that need --features" in line
 
 
 def test_other_settings_than_the_models_are_refused(done, tmp_path, refused):

@@ -10,26 +10,30 @@ from streams import served, write_lossless
 from ssmtl.core.errors import InputError
 from ssmtl.core.threads import Prefetcher
 from ssmtl.evaluation.anomaly_map import causal_weights, frame_scores, smooth
+from ssmtl.evaluation.following import averaged, links
 from ssmtl.media import codec, polygons
 from ssmtl.watching import sources, threshold
 from ssmtl.watching.frame_scores import FrameScores
 
-EVALUATE = {"cell": 2, "filter_size": 5, "sigma": 1.5, "border": "zero"}
+EVALUATE = {"cell": 2, "filter_size": 5, "follow": 0, "sigma": 1.5, "border": "zero"}
 
 
 @pytest.mark.parametrize("border", ["zero", "replicate"])
 @pytest.mark.parametrize(("sigma", "filter_size"), [(1.5, 5), (0, 3), (4, 1)])
+@pytest.mark.parametrize("follow", [0, 2])
 @pytest.mark.parametrize("frames", [7, 8, 9, 40])
-def test_frame_scores_of_a_stream_are_those_of_the_clip(border, sigma, filter_size, frames):
+def test_frame_scores_of_a_stream_are_those_of_the_clip(border, sigma, filter_size, frames, follow):
     rng, radius, shape = np.random.default_rng(frames), 3, (30, 41)
     frame = np.sort(rng.integers(radius, frames - radius, 2 * frames))
     corner = rng.uniform(0, 25, (len(frame), 2))
     box = np.concatenate((corner, corner + rng.uniform(1, 12, corner.shape)), 1)
     score = rng.random(len(frame)).astype(np.float32)
     settings = {"cell": 2, "filter_size": filter_size}
-    raw = frame_scores(frame, box, score, frames=frames, radius=radius, shape=shape, **settings)
+    of_way = averaged(score, links(frame, box), follow)
+    raw = frame_scores(frame, box, of_way, frames=frames, radius=radius, shape=shape, **settings)
     expected = smooth(raw, sigma, border, "causal")
-    stream = FrameScores(shape, radius, settings | {"sigma": sigma, "border": border})
+    settings |= {"follow": follow, "sigma": sigma, "border": border}
+    stream = FrameScores(shape, radius, settings)
     found, known = [], []
     for number in range(frames):
         rows, whole = frame == number, radius <= number < frames - radius
@@ -37,8 +41,8 @@ def test_frame_scores_of_a_stream_are_those_of_the_clip(border, sigma, filter_si
         known.append(len(found))
     found += stream.end()
     assert np.allclose(np.array(found), np.stack((raw, expected), 1), atol=1e-6)
-    # Nothing but the filter's half looks further ahead.
-    half = filter_size // 2
+    # Nothing but the objects' way and the filter's half looks further ahead.
+    half = filter_size // 2 + follow
     for number in range(radius + half, frames - radius):
         assert known[number] == number - half + 1
 

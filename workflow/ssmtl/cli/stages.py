@@ -11,7 +11,7 @@ from ssmtl.cli.values import Files, Json, MaybeFile, Texts
 from ssmtl.evaluation.settings import Evaluate, Sensitivity
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Score
-from ssmtl.stages.settings import Cubes, Detect, Frames, Images, Teachers
+from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
 
 Split = Literal["train", "test"]
 ModelFile = Annotated[Path, Parameter("--model")]
@@ -141,6 +141,20 @@ def teachers(
     """
 
 
+@command(STAGES, "ssmtl.stages.features:write_features")
+def features(
+    output: Path, /, *, frames: Path, cubes: Path, split: Split, settings: Features
+) -> None:
+    """What is measured of each object for the tasks without training.
+
+    Args:
+        output: features.h5.
+        frames: frames.h5.
+        cubes: cubes.h5.
+        split: Split of the data set.
+    """
+
+
 @command(STAGES)
 def images(
     output: Path,
@@ -183,6 +197,7 @@ def train(
     *,
     cubes: list[Path],
     teachers: Files = (),
+    features: Files = (),
     groups: list[str] | None = None,
     state: Path | None = None,
     seed: int = 0,
@@ -195,6 +210,7 @@ def train(
         output: Folder for model.safetensors, model.json and history.csv.
         cubes: cubes.h5 of the training shards, or images.h5.
         teachers: teachers.h5 of the same shards; none of pictures.
+        features: features.h5 of the same shards, where a task needs them.
         groups: Classes of pictures to learn; all where not given.
         state: Folder of the resumable state; OUTPUT/.state where not given.
         seed: Seed of weights, order and views.
@@ -210,6 +226,7 @@ def calibrate(
     weights: ModelFile,
     cubes: list[Path],
     teachers: Files = (),
+    features: Files = (),
     groups: list[str] | None = None,
     settings: Score,
 ) -> None:
@@ -220,6 +237,7 @@ def calibrate(
         weights: Weights of a trained model, model.safetensors.
         cubes: cubes.h5 of the training shards, or images.h5.
         teachers: teachers.h5 of the same shards; none of pictures.
+        features: features.h5 of the same shards, where a task needs them.
         groups: Classes of pictures that were learnt; all where not given.
     """
 
@@ -233,6 +251,7 @@ def score(
     calibration: MaybeFile = (),
     cubes: Path,
     teachers: MaybeFile = (),
+    features: MaybeFile = (),
     settings: Score,
 ) -> None:
     """Anomaly scores of every object, or picture, of stored cubes.
@@ -243,6 +262,7 @@ def score(
         calibration: calibration.h5 of that model, for the fusions ecdf and fisher.
         cubes: cubes.h5, or images.h5.
         teachers: teachers.h5 of the same shard; none of pictures.
+        features: features.h5 of the same shard, where a task needs it.
     """
 
 
@@ -258,6 +278,7 @@ def score_frames(
     settings: Score,
     cubes: Cubes,
     teachers: Teachers,
+    features: Features,
 ) -> None:
     """Anomaly scores of every object straight from frames: nothing is stored on the way.
 
@@ -317,6 +338,7 @@ def sensitivity(
     configured: Json,
     model: OtherName = None,
     smoothing: str = "gaussian",
+    follow: int = 0,
     settings: Sensitivity,
 ) -> None:
     """Frame metrics of a scored model over fusion, map, smoothing and border rule.
@@ -329,6 +351,7 @@ def sensitivity(
         configured: The values in use of fusion, cell, filter_size, sigma and border, JSON.
         model: Name of the model, if not that of the scores.
         smoothing: The setting evaluate.smoothing in use.
+        follow: The setting evaluate.follow in use.
     """
 
 

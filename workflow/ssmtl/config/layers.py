@@ -9,8 +9,8 @@ from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import shipped
 
-STAGES = ("frames", "detect", "cubes", "teachers", "train", "score", "evaluate")
-MODEL_STAGES = STAGES[4:]  # those whose settings a model may change
+STAGES = ("frames", "detect", "cubes", "teachers", "features", "train", "score", "evaluate")
+MODEL_STAGES = STAGES[5:]  # those whose settings a model may change
 
 
 def schema() -> dict:

@@ -8,7 +8,7 @@ from ssmtl.core.settings import Changes, Count, Distinct, Name, Settings
 from ssmtl.evaluation.settings import Ablation, Evaluate, ModelChanges, Sensitivity
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Score
-from ssmtl.stages.settings import Cubes, Detect, Frames, Images, Teachers
+from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
 from ssmtl.watching.settings import Watch
 
 SECTIONS: dict[str, type[Settings]] = {
@@ -16,6 +16,7 @@ SECTIONS: dict[str, type[Settings]] = {
     "detect": Detect,
     "cubes": Cubes,
     "teachers": Teachers,
+    "features": Features,
     "images": Images,
     "train": Train,
     "score": Score,
@@ -132,6 +133,7 @@ class Dataset(Settings):
     detect: Annotated[Detect, Changes] = changes(Detect)
     cubes: Annotated[Cubes, Changes] = changes(Cubes)
     teachers: Annotated[Teachers, Changes] = changes(Teachers)
+    features: Annotated[Features, Changes] = changes(Features)
     train: Annotated[Train, Changes] = changes(Train)
     score: Annotated[Score, Changes] = changes(Score)
     evaluate: Annotated[Evaluate, Changes] = changes(Evaluate)
@@ -186,6 +188,7 @@ class Config(Settings):
     detect: Detect = Field(default_factory=Detect, description=Detect.__doc__)
     cubes: Cubes = Field(default_factory=Cubes, description=Cubes.__doc__)
     teachers: Teachers = Field(default_factory=Teachers, description=Teachers.__doc__)
+    features: Features = Field(default_factory=Features, description=Features.__doc__)
     images: Images = Field(default_factory=Images, description=Images.__doc__)
     train: Train = Field(default_factory=Train, description=Train.__doc__)
     score: Score = Field(default_factory=Score, description=Score.__doc__)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ssmtl.core.errors import InputError
@@ -190,6 +190,15 @@ def numbered_track_file(base: Path, clip: str) -> str:
     files = sorted((base / "tracks").glob("*_gt.txt"))
     numbered = (file for file in files if clip_number(file.stem) == clip_number(clip))
     return track_file(base, clip) or first_existing(*numbered)
+
+
+def with_tracks(clips: list[Clip], tracks: str) -> list[Clip]:
+    """The clips with tracks as the option `tracks` asks: `files`, or `from_masks` [D]."""
+    if tracks not in ("files", "from_masks"):
+        raise InputError(f"options.tracks '{tracks}': expected files or from_masks")
+    if tracks == "files":
+        return clips
+    return [replace(clip, tracks=clip.masks) for clip in clips]
 
 
 def mask_file(base: Path, clip: str) -> str:

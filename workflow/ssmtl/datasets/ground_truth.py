@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ssmtl.core.errors import InputError
@@ -39,8 +40,10 @@ def truth_digest(clips: Iterable[Clip]) -> str:
     Masks count by name, size and modification time: they are too large to be read on every start.
     """
     clips = list(clips)
-    tracks = [Path(clip.tracks) for clip in clips if clip.tracks]
-    masks = sorted({Path(clip.masks) for clip in clips if clip.masks})
+    tracks = {Path(clip.tracks) for clip in clips if clip.tracks}
+    drawn = {path for path in tracks if are_masks(path)}
+    masks = sorted(drawn | {Path(clip.masks) for clip in clips if clip.masks})
+    tracks = sorted(tracks - drawn)
     stats = [(file, file.stat()) for path in masks for file in files_of(path)]
     return digest(
         [[str(path), digest(path.read_bytes())] for path in tracks],
@@ -48,14 +51,67 @@ def truth_digest(clips: Iterable[Clip]) -> str:
     )
 
 
-def read_tracks(path: Path, frames: int) -> Tracks:
+def are_masks(path: Path) -> bool:
+    """Whether a clip's tracks are those of its masks: a folder or an array, no table."""
+    return path.is_dir() or path.suffix in (".npy", ".mat")
+
+
+def tracks_of(masks: Iterable[np.ndarray]) -> Tracks:
+    """The tracks in masks of consecutive frames, each bool (H, W), a frame at a time.
+
+    A region is an 8-connected component of a mask, and its box ends behind its last pixel. A track
+    is a component in space and time: regions of neighbouring frames that overlap, or touch by a
+    corner, are of one track, so that those that merge are one from their start on. Tracks are
+    numbered by their first region.
+    """
+    regions: list[tuple[int, ...]] = []  # frame and box
+    parent: list[int] = []
+    before, first = None, 0
+    for frame, mask in enumerate(masks):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        start = len(regions)
+        for x, y, width, height, _ in stats[1:].tolist():
+            parent.append(len(parent))
+            regions.append((frame, x, y, x + width, y + height))
+        if before is not None and count > 1:
+            join(parent, before, first, labels, start)
+        before, first = labels, start
+    numbers = {root: i for i, root in enumerate(dict.fromkeys(root_of(parent, r) for r in parent))}
+    return Tracks.of((numbers[root_of(parent, r)], *regions[r]) for r in range(len(regions)))
+
+
+def join(parent: list[int], before: np.ndarray, first: int, labels: np.ndarray, start: int) -> None:
+    """Joins the regions of two neighbouring frames that overlap or touch, 26-connected.
+
+    before, labels: int (H, W), 0 for none; first, start: the regions that their label 1 means.
+    """
+    wide = np.pad(before, 1)
+    y, x = np.nonzero(labels)
+    own = labels[y, x]
+    for dy, dx in np.ndindex(3, 3):
+        pairs = np.stack((wide[y + dy, x + dx], own), 1)
+        for old, new in set(map(tuple, pairs[pairs[:, 0] > 0].tolist())):
+            roots = root_of(parent, first + old - 1), root_of(parent, start + new - 1)
+            parent[max(roots)] = min(roots)
+
+
+def root_of(parent: list[int], region: int) -> int:
+    while parent[region] != region:
+        region = parent[region]
+    return region
+
+
+def read_tracks(path: Path, frames: int, shape: tuple[int, int] | None = None) -> Tracks:
     """The tracks of a clip of `frames` frames; an empty file says that there are none.
 
-    A line is `track,frame,x_min,y_min,x_max,y_max` with 0-based frames, or, in MERL's form,
+    Of masks, which have the shape (height, width), they are the components. Else a line is
+    `track,frame,x_min,y_min,x_max,y_max` with 0-based frames, or, in MERL's form,
     `image track x_centre y_centre width height` with images numbered from 1.
     Raises InputError, with the line, for anything else and for frames that the clip lacks.
     """
     path = Path(path)
+    if are_masks(path):
+        return tracks_of(read_masks(path, frames, shape))
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

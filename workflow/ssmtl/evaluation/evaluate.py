@@ -12,6 +12,7 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import box_scores, filtered, pad_to_clip, smooth
+from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.localisation import Localisation
 from ssmtl.evaluation.metrics import auc, names
 from ssmtl.formats.labels import parse_labels
@@ -39,11 +40,13 @@ def clip_scores(
     frame, box = group["frame"][:], group["box"][:]
     truth = localisation.truth(row)
     scores, of_boxes = {}, {}
+    reach = settings["follow"]
+    following = links(frame, box) if reach else np.full(len(frame), -1)
     for column in columns:
         maps = filtered(
             frame,
             box,
-            group[column][:],
+            averaged(group[column][:], following, reach),
             span=(radius, int(row.frames) - radius),
             shape=(int(row.height), int(row.width)),
             cell=settings["cell"],

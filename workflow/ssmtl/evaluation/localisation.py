@@ -82,7 +82,8 @@ class Localisation:
         if not (self.has_tracks and row.labels):
             return
         frames = int(row.frames)
-        tracks = read_tracks(Path(row.tracks), frames) if row.tracks else Tracks.of()
+        shape = int(row.height), int(row.width)
+        tracks = read_tracks(Path(row.tracks), frames, shape) if row.tracks else Tracks.of()
         self.boxes.append(Boxes(frames, frame, box, scores, tracks))
 
     def regions(self) -> dict[str, dict[str, float | None]]:

@@ -18,12 +18,13 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import frame_scores, smooth
 from ssmtl.evaluation.evaluate import check_coverage, frame_labels
+from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.metrics import auc
 from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike, tasks_of
 from ssmtl.scoring.calibration import read_calibration
-from ssmtl.scoring.fusion import combine
+from ssmtl.scoring.fusion import Calibration, combine
 
 log = logging.getLogger(__name__)
 
@@ -109,22 +110,27 @@ def measure(clips: list[Clip], scores: list[np.ndarray], *smoothing) -> dict:
 
 def sweep(
     clips: list[Clip],
-    calibration: dict[str, np.ndarray],
+    calibration: Calibration,
     *,
     settings: dict,
     configured: dict,
     radius: int,
     smoothing: str = "gaussian",
+    follow: int = 0,
 ) -> pd.DataFrame:
     """The frame metrics over the whole grid, one row per point; `configured` marks the one in use.
 
     The map is made once per fusion, cell and filter, and smoothed in every way.
     """
     values = grids(settings, configured)
+    ways = [links(clip.frame, clip.box) for clip in clips]
     maps = list(itertools.product(*(values[factor] for factor in FACTORS[:3])))
     rows = []
     for fusion, cell, filter_size in progress(maps, "sensitivity", "map"):
-        scores = [combine(clip.tasks, fusion, calibration) for clip in clips]
+        scores = [
+            averaged(combine(clip.tasks, fusion, calibration), way, follow)
+            for clip, way in zip(clips, ways, strict=True)
+        ]
         frames = mapped(clips, scores, radius, cell=cell, filter_size=filter_size)
         for sigma, border in itertools.product(values["sigma"], values["border"]):
             point = dict(zip(FACTORS, (fusion, cell, filter_size, sigma, border), strict=True))
@@ -153,6 +159,7 @@ def write_sensitivity(
     settings: dict,
     model: str | None = None,
     smoothing: str = "gaussian",
+    follow: int = 0,
 ) -> None:
     """Writes the sweep of one model, CSV; `configured` has a value for every factor.
 
@@ -169,6 +176,7 @@ def write_sensitivity(
         configured=configured,
         radius=about["radius"],
         smoothing=smoothing,
+        follow=follow,
     )
     table.insert(0, "model", model or about["model"])
     table.insert(1, "seed", about["seed"])

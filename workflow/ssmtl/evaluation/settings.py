@@ -18,6 +18,14 @@ class Evaluate(Settings):
     filter_size: Odd = Field(
         9, description="Side of the 3D mean filter in cells and frames, odd [M]."
     )
+    follow: int = Field(
+        0,
+        ge=0,
+        description=(
+            "Frames on both sides that an object is followed to, its score being the mean over "
+            "its way: a filter that stays inside the object, with filter_size 1 [D]; 0 for none."
+        ),
+    )
     sigma: float = Field(
         21.0, ge=0, description="Sigma of the temporal Gaussian, in frames [A]; 0 smooths nothing."
     )
@@ -93,8 +101,8 @@ class Sensitivity(Settings):
     """Grids of `results/{dataset}/sensitivity.html`, each with the configured value added. Nothing
     is chosen by it."""
 
-    fusion: Annotated[list[Literal["mean", "ecdf", "fisher"]], Distinct] = Field(
-        ["mean", "ecdf", "fisher"], description="Combinations of the task scores."
+    fusion: Annotated[list[Literal["mean", "ecdf", "fisher", "evidence"]], Distinct] = Field(
+        ["mean", "ecdf", "fisher", "evidence"], description="Combinations of the task scores."
     )
     cell: Annotated[list[Annotated[int, Field(ge=1)]], Distinct] = Field(
         [2, 4, 8],

@@ -1,6 +1,7 @@
 """calibration.h5: ascending quantiles of each task's score on normal objects, a data set per task.
 
-The attribute `combined` has those of the combined score.
+A task's attribute `weight` is what it counts in fusion `evidence`; the attribute `combined` has the
+quantiles of the combined score.
 """
 
 from contextlib import AbstractContextManager

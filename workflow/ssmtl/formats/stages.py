@@ -2,6 +2,7 @@
 
 from ssmtl.formats.cubes import read_cubes
 from ssmtl.formats.detections import read_detections
+from ssmtl.formats.features import read_features
 from ssmtl.formats.frames import read_frames
 from ssmtl.formats.scores import read_scores
 from ssmtl.formats.teachers import read_teachers
@@ -11,5 +12,6 @@ READERS = {
     "detections": read_detections,
     "cubes": read_cubes,
     "teachers": read_teachers,
+    "features": read_features,
     "scores": read_scores,
 }

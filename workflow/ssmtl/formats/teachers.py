@@ -14,7 +14,7 @@ TEACHERS = Layout(
     {
         "class_probs": CLASS_PROBS,
         # The last layer's outputs, for training only.
-        "resnet50": Column("f4", ("objects", 1000), optional=True),
+        "logits": Column("f4", ("objects", "outputs"), optional=True),
     },
     {"cubes": Attribute("str")},  # the digest of the clip's cubes
     about={"split": hdf5.SPLIT, "classes": hdf5.NAMES},

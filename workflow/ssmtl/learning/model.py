@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -23,6 +24,16 @@ class Model(nn.Module):
         self.encoder = encoder
         self.tasks = nn.ModuleDict({task.name: task for task in heads})
 
+    @property
+    def trained(self) -> dict[str, tasks.Task]:
+        """The tasks that have something to learn."""
+        return {name: task for name, task in self.tasks.items() if task.trained}
+
+    @property
+    def measured(self) -> list[str]:
+        """The rows of features.h5 that the tasks need."""
+        return tasks.measured(list(self.tasks))
+
     def features(self, views: Views) -> dict[str, Tensor]:
         """Encoded views by name, (B, C, side, side); views of one length share a forward pass."""
         made = {name: make() for name, make in views.items()}
@@ -37,17 +48,17 @@ class Model(nn.Module):
         return features
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of every task, and their weighted sum as `total`.
+        """The loss of every task that learns, and their weighted sum as `total`.
 
         Where several processes share the batch, each gets its part of the losses, and the sum
         of the parts is the loss of the whole batch.
         """
-        views = {k: v for task in self.tasks.values() for k, v in task.views(batch).items()}
+        views = {k: v for task in self.trained.values() for k, v in task.views(batch).items()}
         features = self.features(views)
-        counts = torch.stack([task.usable(batch).sum() for task in self.tasks.values()])
+        counts = torch.stack([task.usable(batch).sum() for task in self.trained.values()])
         shares = counts / distributed.total(counts).clamp(min=1)
         losses = {}
-        for (name, task), count, share in zip(self.tasks.items(), counts, shares, strict=True):
+        for (name, task), count, share in zip(self.trained.items(), counts, shares, strict=True):
             # The mean over no sample at all is not a number, but takes no part either.
             losses[name] = torch.where(count > 0, task.loss(features, batch) * share, 0.0)
         total = sum(self.tasks[name].options.weight * loss for name, loss in losses.items())
@@ -58,6 +69,21 @@ class Model(nn.Module):
         views = {k: v for task in self.tasks.values() for k, v in task.test_views(batch).items()}
         features = self.features(views)
         return {name: task.score(features, batch) for name, task in self.tasks.items()}
+
+    @torch.inference_mode()
+    def told_apart(self, batch: Batch) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Scores (n,) of normal objects, and of the anomalies that each task makes of them.
+
+        Of the tasks that make some, and the samples that they can make one of.
+        """
+        found = {}
+        for name, task in self.tasks.items():
+            if made := task.made(batch):
+                usable = task.usable(batch).cpu().numpy()
+                pair = (task.test_views(batch), batch), made
+                scores = [task.score(self.features(v), b).float().cpu().numpy() for v, b in pair]
+                found[name] = scores[0][usable], scores[1][usable]
+        return found
 
 
 def build(spec: dict, score_options: dict[str, dict] | None = None) -> Model:

@@ -16,7 +16,7 @@ from ssmtl.core.settings import Settings
 
 FOLDER = Path(__file__).parent
 LIGHT = ("typing", "pydantic", "ssmtl.core.settings", "ssmtl.learning.settings")
-NO_NAMES = ("__init__", "base")
+NO_NAMES = ("__init__", "base", "nearest")
 
 
 def names(folder: str) -> list[str]:

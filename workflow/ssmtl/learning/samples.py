@@ -22,6 +22,7 @@ from ssmtl.core.device import free_memory
 from ssmtl.core.errors import InputError
 from ssmtl.core.threads import prefetched
 from ssmtl.formats.cubes import open_cubes, read_cubes
+from ssmtl.formats.features import read_features
 from ssmtl.formats.images import read_images
 from ssmtl.formats.teachers import read_teachers
 from ssmtl.learning import distributed
@@ -40,11 +41,16 @@ class Samples:
 
     Or the pictures of all classes in files of pictures, which are cubes of one frame and have no
     teachers. Use as a context manager. `len(samples)` rows; `clip` int (N,) is each row's clip,
-    by its place in `clips`; groups: the classes of pictures to take, all where not given.
+    by its place in `clips`; groups: the classes of pictures to take, all where not given;
+    features: what the tasks without training have measured, `features.h5` of the same shards.
     """
 
     def __init__(
-        self, cubes: list[Path], teachers: list[Path] = (), groups: list[str] | None = None
+        self,
+        cubes: list[Path],
+        teachers: list[Path] = (),
+        groups: list[str] | None = None,
+        features: list[Path] = (),
     ):
         self.stack = ExitStack()
         self.clips: list[str] = []
@@ -96,7 +102,8 @@ class Samples:
             name: torch.from_numpy(np.concatenate([t[name] for t in targets]))
             for name in (targets[0] if targets else {})
         }
-        self.digest = store.digest(digests)
+        self.measured = self.opened(features)
+        self.digest = store.digest(digests, *(group.attrs["digest"] for group in self.measured))
         self.cubes = [open_cubes(group) for group, _ in self.pairs]
         self.shape = self.cubes[0].shape[1:]
 
@@ -108,6 +115,26 @@ class Samples:
 
     def __len__(self) -> int:
         return int(self.offsets[-1])
+
+    def opened(self, features: list[Path]) -> list[h5py.Group]:
+        """Each clip's group of `features.h5`; none without such files."""
+        if not features:
+            return []
+        files = [self.stack.enter_context(read_features(path)) for path in features]
+        place = {clip: file for file in files for clip in file}
+        return [
+            matching(place.get(clip, files[0]), clip, cubes, "features")
+            for clip, (cubes, _) in zip(self.clips, self.pairs, strict=True)
+        ]
+
+    def rows_of(self, name: str, rows: np.ndarray) -> torch.Tensor:
+        """What is measured of the given rows, ascending, float32 (len(rows), D)."""
+        parts = [
+            group[name][:][rows[self.clip[rows] == clip] - self.offsets[clip]]
+            for clip, group in enumerate(self.measured)
+            if (self.clip[rows] == clip).any()
+        ]
+        return torch.from_numpy(np.concatenate(parts))
 
     def persons(self) -> np.ndarray:
         """The person in every picture, (N,) of str; empty where the files do not know them."""
@@ -146,16 +173,18 @@ def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:
     return list(file if groups is None else dict.fromkeys(groups))
 
 
-def matching(teachers: h5py.File | None, clip: str, cubes: h5py.Group) -> h5py.Group | None:
-    """The teachers' rows of a clip, None for pictures; InputError where they have other cubes."""
-    if teachers is None:
+def matching(
+    file: h5py.File | None, clip: str, cubes: h5py.Group, stage: str = "teachers"
+) -> h5py.Group | None:
+    """A stage's rows of a clip, None without its file; InputError where they have other cubes."""
+    if file is None:
         return None
-    if clip not in teachers or teachers[clip].attrs["cubes"] != cubes.attrs["digest"]:
+    if clip not in file or file[clip].attrs["cubes"] != cubes.attrs["digest"]:
         raise InputError(
-            f"{teachers.filename}: clip {clip} does not belong to {cubes.file.filename}; "
-            "delete it and run the teachers stage again"
+            f"{file.filename}: clip {clip} does not belong to {cubes.file.filename}; "
+            f"delete it and run the {stage} stage again"
         )
-    return teachers[clip]
+    return file[clip]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,23 @@ class TaskOptions(Settings):
     weight: float = Field(1.0, ge=0, description="Weight of the task's loss in the total.")
 
 
+class MemoryOptions(TaskOptions):
+    """What tasks that compare with normal objects can be told."""
+
+    memory: int = Field(
+        2000,
+        ge=1,
+        description=(
+            "Normal objects, evenly spaced over the training clips, that are compared with [D]."
+        ),
+    )
+    neighbours: int = Field(
+        5,
+        ge=1,
+        description="Nearest of them, the mean distance to which is an object's score [D].",
+    )
+
+
 class Train(Settings):
     """Joint training of the proxy tasks."""
 

@@ -40,6 +40,7 @@ from ssmtl.learning.samples import (
 
 log = logging.getLogger(__name__)
 
+MEASURED = 20_000  # training objects whose measured rows tasks are shown
 READ = 20  # steps whose losses are read from the device at once
 
 
@@ -119,7 +120,7 @@ class Trainer:
         Not at every step, since the device would then wait for the host; but before anything is
         kept of the weights.
         """
-        names = ["total", *self.model.tasks]
+        names = ["total", *self.model.trained]
         first = self.state.step - len(self.unread)
         rows = torch.stack(self.unread).tolist() if self.unread else []
         self.unread = []
@@ -143,7 +144,7 @@ class Trainer:
         """Losses on the held-out rows, always with the same views; keeps the best weights."""
         self.model.eval()
         numbers = self.draws(VALIDATION)
-        names, sums, count = ["total", *self.model.tasks], 0, 0
+        names, sums, count = ["total", *self.model.trained], 0, 0
         pools = np.split(self.validation_rows, range(POOL, len(self.validation_rows), POOL))
         for batch in self.loader.batches(pools, self.settings["batch"], numbers):
             values = over_processes(self.losses(batch), batch)
@@ -174,6 +175,11 @@ class Trainer:
             ", ".join(f"{name} {value:.4f}" for name, value in held.items()),
         )
 
+    def keep_fitted(self) -> None:
+        """The state of a model whose tasks have nothing to learn."""
+        row = {"step": 0, "cubes_seen": 0, "split": "validation", "loss_total": 0.0}
+        self.state = State(best_loss=0.0, best=self.model.state_dict(), history=[row])
+
     def draws(self, epoch: int) -> dict[str, torch.Tensor]:
         names = [*self.model.tasks, "flip"]
         return draws(len(self.loader.samples), self.seed, epoch, names)
@@ -191,6 +197,9 @@ class Trainer:
 
     def fit(self, checkpoint: "Checkpoint") -> None:
         """Trains to the last step, validating and checkpointing on the way."""
+        if not self.model.trained:
+            self.keep_fitted()
+            return
         marks = np.linspace(0, self.total, self.settings["validations"] + 1).round().astype(int)
         saves = {*marks, *range(0, self.total, self.settings["checkpoint_steps"])}
         self.model.train()
@@ -289,17 +298,22 @@ def train_model(
     code: str,
     name: str = "model",
     groups: list[str] | None = None,
+    features: list[Path] = (),
 ) -> None:
     """Writes model.safetensors, model.json and history.csv into a folder.
 
-    cubes: of video, with teachers beside them, or pictures, without; groups: the classes of
-    pictures to learn, all where not given; name: of the model, which its scores will carry.
-    `state` is a folder for the resumable state, `.state` in the output where not given, removed
-    when the run is complete. The first of several processes writes.
+    cubes: of video, with teachers beside them, and features where a task has measured some, or
+    pictures, without; groups: the classes of pictures to learn, all where not given; name: of the
+    model, which its scores will carry. `state` is a folder for the resumable state, `.state` in the
+    output where not given, removed when the run is complete. The first of several processes writes.
     """
     state = state or output / ".state"
     seed_everything(seed)
-    with distributed.session(), Samples(cubes, teachers, groups) as samples, locked(state):
+    with (
+        distributed.session(),
+        Samples(cubes, teachers, groups, features) as samples,
+        locked(state),
+    ):
         device = chosen_device()
         settings = settings | {"precision": precision(device, settings["precision"])}
         split = held_out(samples, settings, seed)
@@ -312,8 +326,7 @@ def train_model(
             return
         checkpoint = Checkpoint(state / "state.pt", mark)
         model = models.build(spec).to(device)
-        for task in model.tasks.values():
-            task.fit({name: values[split.train] for name, values in samples.targets.items()})
+        fit(model, samples, split.train)
         with memory_errors(
             f"training with train.batch {settings['batch']}", "lower train.batch, or free the GPU"
         ):
@@ -345,6 +358,23 @@ def train_model(
         }
         models.save(output, model.cpu(), card)
         shutil.rmtree(state)
+
+
+def fit(model: models.Model, samples: Samples, rows: np.ndarray) -> None:
+    """Shows every task the training rows' targets, and what is measured of MEASURED of them.
+
+    Those are evenly spaced, so that all clips and times are among them.
+    """
+    targets = {name: values[rows] for name, values in samples.targets.items()}
+    kept = rows[np.linspace(0, len(rows) - 1, min(MEASURED, len(rows))).round().astype(int)]
+    if model.measured and not samples.measured:
+        raise InputError(
+            f"train.tasks: {', '.join(t for t, k in model.tasks.items() if k.measured)} need "
+            "--features, made by `ssmtl features`"
+        )
+    targets |= {name: samples.rows_of(name, kept) for name in model.measured}
+    for task in model.tasks.values():
+        task.fit(targets)
 
 
 def learnt(samples: Samples, split: Split) -> dict:

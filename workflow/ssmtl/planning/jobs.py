@@ -12,6 +12,7 @@ from ssmtl.planning.code import stage_code
 from ssmtl.planning.limits import demanded
 from ssmtl.planning.pictures import ImageDataset
 from ssmtl.planning.registry import STAGES
+from ssmtl.planning.tasks import measured
 from ssmtl.planning.video import VideoDataset
 
 
@@ -192,6 +193,20 @@ class Jobs:
 
         return found
 
+    def features(self, split: str) -> Callable:
+        """features.h5 of a split's shards, or of the job's, where a task of the model needs it."""
+
+        def found(wildcards: Wildcards) -> list[str]:
+            tasks = self.settings("train", wildcards)["tasks"]
+            if not any(measured(task) for task in tasks):
+                return []
+            if split == "train":
+                return self.video(wildcards.dataset).files("features", [split])
+            shard = {"dataset": wildcards.dataset, "shard": wildcards.shard}
+            return [f"{paths.TEST_SHARD}/features.h5".format(**shard)]
+
+        return found
+
     # ------------------------------------------------------------ models and their scores
 
     def weights(self, wildcards: Wildcards) -> str:
@@ -214,6 +229,10 @@ class Jobs:
     def smoothing(self, wildcards: Wildcards) -> str:
         """The smoothing in use, which the sensitivity keeps."""
         return self.settings("evaluate", wildcards)["smoothing"]
+
+    def follow(self, wildcards: Wildcards) -> int:
+        """How far objects are followed, which the sensitivity keeps."""
+        return self.settings("evaluate", wildcards)["follow"]
 
     def scored_from(self, section: str) -> Callable:
         """The settings of a stage that scoring from frames does by itself, as options."""

@@ -92,6 +92,14 @@ STAGES: dict[str, Stage] = {
         time=Demand(60, 10),
         timed=True,
     ),
+    "features": Stage(
+        ("ssmtl.stages.features:write_features",),
+        settings="features",
+        writes=("features",),
+        memory=Demand(8),
+        time=Demand(60, 60),
+        timed=True,
+    ),
     "images": Stage(
         ("ssmtl.stages.images:make_images",),
         settings="images",

@@ -152,6 +152,8 @@ class VideoDataset:
     def network_files(self, stage: str) -> list[str]:
         """The files of a stage's networks: given by path; the stage fetches those it knows."""
         values = self.settings(stage)
+        if stage == "features":
+            return [values["network"]] if "/" in values["network"] else []
         # A detector of its own has the detect stage, or else, for imported boxes, the teachers.
         imported = self.settings("detect")["backend"] == "imported"
         keys = ["weights", "cfg", "names"] if imported == (stage == "teachers") else []

@@ -81,15 +81,15 @@ def write_videos(
         with read_frames(frames_path) as source, read_scores(scores_path) as file:
             settings = store.settings_of(file)
             tasks = tasks_of(file)
-            quantiles = None
+            known = None
             if settings["fusion"] != "mean":
-                quantiles = read_calibration(calibration, settings, tasks)
+                known = read_calibration(calibration, settings, tasks)
             for clip in progress(list(source), "videos", "clip"):
                 pictures = Frames(source[clip])
                 check(clip, pictures, file, by_clip, scores_path, table)
                 objects = file[clip]
                 found = {task: objects[task][:] for task in tasks}
-                first = dominant_task(found, settings["fusion"], quantiles)
+                first = dominant_task(found, settings["fusion"], known)
                 path = output / f"{clip}.mp4"
                 with VideoWriter(path, float(source[clip].attrs["fps"])) as video:
                     for picture in annotated(pictures, by_clip[clip], objects, first, tasks, top):

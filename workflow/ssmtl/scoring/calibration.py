@@ -1,11 +1,13 @@
 """Stage calibrate: how the tasks score what is normal."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
@@ -13,16 +15,20 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats import calibration as calibration_file
 from ssmtl.formats import hdf5
-from ssmtl.learning.samples import Samples, held_out
-from ssmtl.scoring.fusion import combine, quantiles_of
+from ssmtl.learning.samples import VALIDATION, Samples, draws, held_out
+from ssmtl.learning.tasks.base import Batch
+from ssmtl.scoring.fusion import Calibration, combine, quantiles_of
 from ssmtl.scoring.objects import (
     clip_scores,
     concatenated,
     load_for,
+    measured_rows,
     name_of,
     stored_batches,
 )
 from ssmtl.scoring.settings import Score
+
+MADE = 2000  # normal objects that anomalies are made of
 
 
 def calibrate(
@@ -33,19 +39,26 @@ def calibrate(
     teachers: list[Path],
     settings: dict,
     groups: list[str] | None = None,
+    features: list[Path] = (),
 ) -> None:
-    """Writes the quantiles of every task's score on the clips or pictures held out of training."""
+    """Writes the quantiles of every task's score on the clips or pictures held out of training.
+
+    And the task's weight in fusion `evidence`.
+    """
     device = chosen_device()
-    with Samples(cubes, teachers, groups) as samples:
+    with Samples(cubes, teachers, groups, features) as samples:
         model, card = load_for(weights, samples.classes, samples.settings, settings, device)
         with memory_errors("calibrate", "lower score.batch, or free the GPU"):
             scores = held_out_scores(model, card, samples, settings["batch"])
-        about = objects_settings(samples.pairs[0])
+            made = made_scores(model.model, card, samples, settings["batch"], device)
+            shares = task_weights(model.model, made)
+        about = objects_settings(*samples.pairs[0], *samples.measured[:1])
     quantiles = {name: quantiles_of(values) for name, values in scores.items()}
-    combined = combine(scores, settings["fusion"], quantiles)
+    combined = combine(scores, settings["fusion"], Calibration(quantiles, shares))
     with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
         for name, values in quantiles.items():
             file[name] = values
+            file[name].attrs["weight"] = shares[name]
         file.attrs["combined"] = quantiles_of(combined)
         file.attrs["computed"] = model.computed
         hdf5.complete(file, calibration_file.CALIBRATION)
@@ -65,12 +78,64 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
         ]
     else:
         held, radius = set(calibration_clips(card)), card["spec"]["radius"]
-        pairs = [p for clip, p in zip(samples.clips, samples.pairs, strict=True) if clip in held]
-        parts = [
-            clip_scores(model, stored_batches(*pair, radius, batch), name_of(pair[0]))
-            for pair in progress(pairs, "calibrate", "clip")
-        ]
+        places = [place for place, clip in enumerate(samples.clips) if clip in held]
+        parts = []
+        for place in progress(places, "calibrate", "clip"):
+            pair, name = samples.pairs[place], name_of(samples.pairs[place][0])
+            features = samples.measured[place] if samples.measured else None
+            measured = measured_rows(model.model, features, name)
+            batches = stored_batches(*pair, radius, batch, measured)
+            parts.append(clip_scores(model, batches, name))
     return concatenated(parts, list(model.tasks))
+
+
+def made_scores(model, card: dict, samples: Samples, batch_size: int, device) -> dict:
+    """Per task the scores of normal objects and of anomalies made of them, float (N,) each.
+
+    The objects are those that chose the weights, at most MADE of them, evenly spaced, so that
+    those that calibrate choose nothing. Only of tasks that make anomalies.
+    """
+    rows = held_out(samples, card["settings"], card["seed"]).validation
+    rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(MADE, len(rows))).astype(int)])
+    names = dict.fromkeys(row for t in model.tasks.values() for row in (*t.measured, *t.made_rows))
+    if names and any(name not in samples.measured[0] for name in names):
+        where = samples.measured[0].file.filename
+        raise InputError(f"{where}: features of the test split; calibrate with the training split")
+    numbers = draws(len(samples), card["seed"], VALIDATION, list(model.tasks))
+    parts = []
+    for part in np.array_split(rows, -(-len(rows) // batch_size)):
+        batch = Batch(
+            samples.read(part).to(device),
+            samples.valid[part].to(device),
+            {name: values[part].to(device) for name, values in numbers.items()},
+            {name: values[part].to(device) for name, values in samples.targets.items()}
+            | {name: samples.rows_of(name, part).to(device) for name in names},
+        )
+        parts.append(model.told_apart(batch))
+    return {
+        name: tuple(np.concatenate([part[name][i] for part in parts]) for i in (0, 1))
+        for name in parts[0]
+    }
+
+
+def task_weights(model, made: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """What each task counts in fusion `evidence`.
+
+    Twice the AUC by which its score tells anomalies made of normal objects from these, less 1: 0
+    for a task that cannot tell them, which then spoils nothing, and 1 for one that always can.
+    Tasks that judge by the same evidence share one part, so that it counts once. A task that makes
+    no anomalies counts as if it could tell all.
+    """
+    told = {}
+    for name in model.tasks:
+        if name in made:
+            normal, odd = made[name]
+            label = np.repeat([False, True], [len(normal), len(odd)])
+            told[name] = max(0.0, 2 * roc_auc_score(label, np.concatenate(made[name])) - 1)
+        else:
+            told[name] = 1.0
+    kinds = Counter(task.sees or name for name, task in model.tasks.items())
+    return {n: told[n] / kinds[task.sees or n] for n, task in model.tasks.items()}
 
 
 def calibration_clips(card: dict) -> list[str]:
@@ -84,32 +149,35 @@ OBJECTS = {
     "cubes": ("size", "radius", "scale"),
     "images": ("size",),
     "teachers": ("backend", "image_size", "context"),
+    "features": ("network", "size", "flow_size"),
 }
 
 
-def objects_settings(pair: tuple[h5py.Group, h5py.Group | None]) -> dict:
-    """Those settings of a clip's cubes and teachers, or of pictures, by stage."""
+def objects_settings(*groups: h5py.Group | None) -> dict:
+    """Those settings of a clip's cubes, teachers and features, or of pictures, by stage."""
     found = {}
-    for group in filter(None, pair):
+    for group in filter(None, groups):
         stage, settings = group.file.attrs["kind"], store.settings_of(group.file)
         found[stage] = {key: settings[key] for key in OBJECTS[stage]}
     return found
 
 
-def quantiles_for(calibration: Path | None, settings: dict, model, about: dict) -> dict | None:
+def calibration_for(
+    calibration: Path | None, settings: dict, model, about: dict
+) -> Calibration | None:
     """The calibration of a model's scores, if there is one, checked against what is scored.
 
     about: the settings of its objects' stages.
     """
     if calibration is None:
         return None
-    quantiles = read_calibration(calibration, settings, model.tasks)
+    found = read_calibration(calibration, settings, model.tasks)
     check_objects(calibration, about)
-    return quantiles
+    return found
 
 
-def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[str, np.ndarray]:
-    """Ascending quantiles (Q,) per task; InputError where they are not of these tasks' scores.
+def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> Calibration:
+    """Quantiles and weights of the tasks; InputError where they are not of these tasks' scores.
 
     settings: those of the scores, with `task_options`.
     """
@@ -126,7 +194,8 @@ def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> dict[s
                 f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
                 f"scores with {wanted.get(other[0])}; calibrate again, or score with that setting"
             )
-        return {name: file[name][:] for name in file}
+        quantiles = {name: file[name][:] for name in file}
+        return Calibration(quantiles, {n: float(file[n].attrs.get("weight", 1)) for n in file})
 
 
 def check_objects(calibration: Path, found: dict) -> None:

@@ -11,9 +11,12 @@ import h5py
 import numpy as np
 import torch
 
+from ssmtl.detection import Detector
 from ssmtl.formats.frames import Frames
 from ssmtl.media import blocks
+from ssmtl.networks import Network
 from ssmtl.stages.cubes import expanded, select
+from ssmtl.stages.features import seen_features
 from ssmtl.stages.teachers import seen_probabilities
 
 
@@ -35,14 +38,28 @@ class Objects:
         return Objects(self.frame[chosen], self.box[chosen], self.class_probs[chosen])
 
 
-def batches(
-    frames: Frames, objects: Objects, detector, cubes: dict, teachers: dict, batch: int, device
-) -> Iterator[tuple[torch.Tensor, dict]]:
-    """Cubes uint8 (batch, 2t + 1, S, S, 3) on the device, and their `class_probs` (batch, C).
+@dataclass(frozen=True)
+class Seen:
+    """What looks at the objects beside their cubes.
 
-    detector: of the class probabilities, None where the detections have them; cubes, teachers: the
-    settings of these stages. The last batch of a block of frames has what is left.
+    detector: of the class probabilities, None where the detections have them; network: of the
+    embedding, None where no task needs it; measured: the rows of features.h5 that tasks need.
     """
+
+    detector: Detector | None
+    network: Network | None
+    measured: list[str]
+
+
+def batches(
+    frames: Frames, objects: Objects, seen: Seen, settings: dict[str, dict], batch: int, device
+) -> Iterator[tuple[torch.Tensor, dict]]:
+    """Cubes uint8 (batch, 2t + 1, S, S, 3) on the device, and the rows beside them.
+
+    Those are `class_probs` (batch, C) and what is measured, float32 (batch, D); settings: of the
+    stages cubes, teachers and features. The last batch of a block of frames has what is left.
+    """
+    cubes = settings["cubes"]
     frame, radius, size = objects.frame, cubes["radius"], cubes["size"]
     area = expanded(objects.box, cubes["scale"], frames.width, frames.height)
     place = blocks.span(frame, radius, len(frames))
@@ -51,12 +68,14 @@ def batches(
     for part in blocks.ready(pictures, frame, radius, place, device, most):
         rows = part.rows
         made = part.window.cubes(frame[rows], area[rows], radius, size)
-        if detector is None:
-            probs = objects.class_probs[rows]
+        here = part.window, frame[rows], objects.box[rows]
+        if seen.detector is None:
+            beside = {"class_probs": objects.class_probs[rows]}
         else:
-            probs = seen_probabilities(
-                detector, part.window, frame[rows], objects.box[rows], teachers
-            )
+            probs = seen_probabilities(seen.detector, *here, settings["teachers"])
+            beside = {"class_probs": probs}
+        if seen.measured:
+            beside |= seen_features(seen.measured, seen.network, *here, settings["features"])
         for start in range(0, len(made), batch):
             some = slice(start, start + batch)
-            yield made[some], {"class_probs": probs[some]}
+            yield made[some], {name: values[some] for name, values in beside.items()}

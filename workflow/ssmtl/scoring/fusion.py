@@ -1,41 +1,72 @@
 """How the tasks scores of an object become one."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 QUANTILES = 1001
+LEAST = 1e-3  # the tail probability from which `evidence` tells no more
+TAIL = 0.99  # beyond this quantile of normal scores the tail is taken as exponential
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of the task scores on normal objects.
+
+    quantiles: per task ascending ones (Q,); weights: per task what it counts in `evidence`, all
+    the same where none are given.
+    """
+
+    quantiles: dict[str, np.ndarray]
+    weights: dict[str, float] = field(default_factory=dict)
 
 
 def combine(
-    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None = None
+    scores: dict[str, np.ndarray], fusion: str, calibration: Calibration | None = None
 ) -> np.ndarray:
     """The combined score of every object, float32 (N,) in [0, 1].
 
     fusion `mean`: the mean of the task scores [P]. `ecdf`: the mean of the shares F of normal
     objects that score lower. `fisher`: the mean of -log(1 - F), as in Fisher's method of combining
     p-values, over its largest value, so that one very unlikely task is not averaged away [D].
-    calibration: per task ascending quantiles of its score on normal objects.
+    `evidence`: the weighted quadratic mean of tails that saturate [D]; see `tail`.
     """
-    parts = list(contributions(scores, fusion, calibration).values())
-    return np.mean(parts, axis=0).clip(0, 1).astype(np.float32)
+    parts = np.sum(list(contributions(scores, fusion, calibration).values()), axis=0)
+    if fusion == "evidence":
+        parts = np.sqrt(parts)
+    return parts.clip(0, 1).astype(np.float32)
 
 
 def contributions(
-    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None
+    scores: dict[str, np.ndarray], fusion: str, calibration: Calibration | None
 ) -> dict[str, np.ndarray]:
-    """What each task brings to the combined score, which is the mean of these; (N,) per task."""
-    if fusion != "mean":
-        scores = {name: calibrated(values, calibration[name]) for name, values in scores.items()}
-    if fusion == "fisher":
-        least = 1 / (QUANTILES + 1)
-        scores = {
-            name: np.log(np.maximum(1 - share, least)) / np.log(least)
-            for name, share in scores.items()
-        }
-    return scores
+    """What each task brings: the combined score rises with the sum of these; (N,) per task."""
+    shares = dict.fromkeys(scores, 1 / len(scores))
+    if fusion == "mean":
+        parts = scores
+    elif fusion == "evidence":
+        parts = {n: tail(v, calibration.quantiles[n]) ** 2 for n, v in scores.items()}
+        shares = weights_of(list(scores), calibration)
+    else:
+        parts = {n: calibrated(v, calibration.quantiles[n]) for n, v in scores.items()}
+        if fusion == "fisher":
+            least = 1 / (QUANTILES + 1)
+            parts = {
+                name: np.log(np.maximum(1 - share, least)) / np.log(least)
+                for name, share in parts.items()
+            }
+    return {name: shares[name] * part for name, part in parts.items()}
+
+
+def weights_of(names: list[str], calibration: Calibration) -> dict[str, float]:
+    """The weights of tasks, their sum 1; equal ones where none tells anything."""
+    weights = {name: calibration.weights.get(name, 1.0) for name in names}
+    total = sum(weights.values())
+    return {name: weight / total if total else 1 / len(names) for name, weight in weights.items()}
 
 
 def dominant_task(
-    scores: dict[str, np.ndarray], fusion: str, calibration: dict[str, np.ndarray] | None
+    scores: dict[str, np.ndarray], fusion: str, calibration: Calibration | None
 ) -> np.ndarray:
     """The task that brings most to each object's combined score, its place in `scores`, (N,)."""
     return np.argmax(list(contributions(scores, fusion, calibration).values()), axis=0)
@@ -50,6 +81,26 @@ def calibrated(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     inside = np.interp(values, quantiles, np.linspace(0, top, len(quantiles)))
     beyond = top + (1 - top) * (values - largest) / max(1 - largest, 1e-9)
     return np.where(values > largest, np.clip(beyond, top, 1), inside)
+
+
+def tail(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """How unlikely scores (N,) are among normal objects, -log of the share that scores as high.
+
+    Over -log LEAST, where it saturates: [0, 1]. Beyond the quantile TAIL, where there are few
+    normal objects, the share falls exponentially with the mean excess of those few, so that it does
+    not hang on the very largest. A score that many normal objects share is as likely as they are
+    many, so a task that saturates on normal objects tells nothing where it does.
+    """
+    levels = np.linspace(0, 1, len(quantiles))
+    start = int(TAIL * (len(quantiles) - 1))
+    edge, rest = quantiles[start], quantiles[start:]
+    excess = np.trapezoid(rest) / (len(rest) - 1) - edge
+    # Of a run of equal quantiles the first counts: all of them score at least as high.
+    kept = np.append(True, np.diff(quantiles) > 0)
+    inside = 1 - np.interp(values, quantiles[kept], levels[kept])
+    beyond = (1 - TAIL) * np.exp(-np.maximum(values - edge, 0) / max(excess, 1e-9))
+    share = np.where(values > edge, beyond, inside)
+    return np.log(share.clip(LEAST, 1)) / np.log(LEAST)
 
 
 def quantiles_of(scores: np.ndarray) -> np.ndarray:

@@ -63,7 +63,8 @@ class ScoringModel:
     ) -> dict[str, np.ndarray]:
         """Task scores of gapless cubes uint8 (N, 2t+1, S, S, 3): per task float32 (N,).
 
-        targets: the teachers' rows, `class_probs` float32 (N, C); none for pictures.
+        targets: the teachers' rows, `class_probs` float32 (N, C), and what the tasks have measured,
+        float32 (N, D) each; none for pictures.
         """
         if self.network is None:
             self.network = Network(Scores(self.model, list(targets)), self.device, **self.how)
@@ -94,14 +95,31 @@ def check_range(scores: dict[str, np.ndarray], where: str) -> None:
 
 
 def stored_batches(
-    cubes: h5py.Group, teachers: h5py.Group | None, radius: int, batch: int
+    cubes: h5py.Group,
+    teachers: h5py.Group | None,
+    radius: int,
+    batch: int,
+    measured: dict[str, h5py.Dataset] | None = None,
 ) -> Iterator[tuple[np.ndarray, dict]]:
-    """Gapless cubes of a clip, or pictures, and the teachers' rows, `batch` at a time."""
+    """Gapless cubes of a clip, or pictures, and the rows beside them, `batch` at a time.
+
+    Those are the teachers', and what the model's tasks have measured.
+    """
     crops = open_cubes(cubes)
+    beside = {"class_probs": teachers["class_probs"]} if teachers else {}
+    beside |= measured or {}
     for start in range(0, len(crops), batch):
         rows = np.s_[start : start + batch]
-        targets = {"class_probs": teachers["class_probs"][rows]} if teachers else {}
-        yield gapless(crops[rows], radius), targets
+        yield gapless(crops[rows], radius), {name: values[rows] for name, values in beside.items()}
+
+
+def measured_rows(model: models.Model, features: h5py.Group | None, where: str) -> dict:
+    """The datasets of a clip in `features.h5` that the model's tasks need, by name."""
+    if model.measured and features is None:
+        raise InputError(
+            f"{where}: the model has tasks that need --features, made by `ssmtl features`"
+        )
+    return {name: features[name] for name in model.measured}
 
 
 def clip_scores(model: ScoringModel, batches: Iterable[tuple], name: str) -> dict:

@@ -17,12 +17,13 @@ class Score(Settings):
     batch: int = Field(256, ge=1, description="Cubes scored at once.")
     precision: Precision = "auto"
     engine: Engine = "auto"
-    fusion: Literal["mean", "ecdf", "fisher"] = Field(
+    fusion: Literal["mean", "ecdf", "fisher", "evidence"] = Field(
         "mean",
         description=(
             "Combined score: mean of the task scores [P]; or, with F the share of normal objects "
             "of the held-out training clips that score lower, mean of F (ecdf) or of -log(1 - F) "
-            "(fisher) [D]."
+            "(fisher), or the quadratic mean of saturating -log(1 - F), weighted by how well each "
+            "task tells anomalies made of normal objects (evidence) [D]."
         ),
     )
     task_options: dict[str, dict[str, Any]] = Field(

@@ -21,22 +21,25 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats import hdf5
 from ssmtl.formats.detections import read_detections
+from ssmtl.formats.features import read_features
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.scores import SCORES
 from ssmtl.formats.teachers import read_teachers
 from ssmtl.learning.samples import matching, read_samples
 from ssmtl.scoring import from_frames
 from ssmtl.scoring.baselines import box_speed
-from ssmtl.scoring.calibration import objects_settings, quantiles_for
-from ssmtl.scoring.fusion import combine
+from ssmtl.scoring.calibration import calibration_for, objects_settings
+from ssmtl.scoring.fusion import Calibration, combine
 from ssmtl.scoring.objects import (
     check_range,
     clip_scores,
     load_for,
+    measured_rows,
     name_of,
     stored_batches,
 )
 from ssmtl.stages.cubes import check_clips
+from ssmtl.stages.features import load_network
 from ssmtl.stages.teachers import load_teacher
 
 log = logging.getLogger(__name__)
@@ -59,16 +62,19 @@ def score_objects(
     cubes: Path,
     teachers: Path | None,
     settings: dict,
+    features: Path | None = None,
 ) -> None:
     """Writes the scores of every object of one shard; rows as in its `cubes.h5`.
 
-    Or, without teachers, of every picture; rows as in its `images.h5`.
+    Or, without teachers, of every picture; rows as in its `images.h5`. features: what the tasks
+    without training have measured, where the model has such.
     """
     check_fusion(calibration, settings)
     device = chosen_device()
     with ExitStack() as stack:
         crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
         teacher = stack.enter_context(read_teachers(teachers)) if teachers else None
+        looked = stack.enter_context(read_features(features)) if features else None
         model, card = load_for(
             weights,
             json.loads(teacher.attrs["classes"]) if teacher else [],
@@ -81,14 +87,19 @@ def score_objects(
             group = crops[name]
             rows = matching(teacher, name, group)
             places = {key: group[key][:] for key in ("frame", "box") if key in group}
-            batches = stored_batches(group, rows, card["spec"]["radius"], settings["batch"])
+            found = matching(looked, name, group, "features")
+            measured = measured_rows(model.model, found, name_of(group))
+            radius, size = card["spec"]["radius"], settings["batch"]
+            batches = stored_batches(group, rows, radius, size, measured)
             return Clip(group, places, batches)
 
         # All clips are checked before the first is scored.
         clips = [clip(name) for name in crops]
         about = scored_by(card) | ({} if teacher else {"dataset": crops.attrs["dataset"]})
-        quantiles = quantiles_for(calibration, settings, model, objects_settings((crops, teacher)))
-        write_scores(output, model, clips, len(clips), about, quantiles, settings)
+        known = calibration_for(
+            calibration, settings, model, objects_settings(crops, teacher, looked)
+        )
+        write_scores(output, model, clips, len(clips), about, known, settings)
 
 
 def score_frames(
@@ -100,12 +111,14 @@ def score_frames(
     detections: Path,
     cubes: dict,
     teachers: dict,
+    features: dict,
     settings: dict,
 ) -> None:
     """Writes the same scores straight from the frames and boxes of one shard.
 
-    cubes, teachers: the settings of the stages that are left out.
+    cubes, teachers, features: the settings of the stages that are left out.
     """
+    stages = {"cubes": cubes, "teachers": teachers, "features": features}
     check_fusion(calibration, settings)
     device = chosen_device()
     with (
@@ -115,19 +128,20 @@ def score_frames(
         check_clips(source, found)
         detector, classes = load_teacher(found, teachers, device)
         model, card = load_for(weights, classes, cubes, settings, device)
-        about = {"cubes": cubes, "teachers": teachers}
-        quantiles = quantiles_for(calibration, settings, model, about)
+        needed = model.model.measured
+        seen = from_frames.Seen(detector, load_network(needed, features, device), needed)
+        known = calibration_for(calibration, settings, model, stages)
 
         def clip(name: str) -> Clip:
-            objects = from_frames.Objects.of(found[name], cubes)
+            objects = from_frames.Objects.of(found[name], stages["cubes"])
             batches = from_frames.batches(
-                Frames(source[name]), objects, detector, cubes, teachers, settings["batch"], device
+                Frames(source[name]), objects, seen, stages, settings["batch"], device
             )
             return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
 
         clips = (clip(name) for name in source)
         about = scored_by(card)
-        write_scores(output, model, clips, len(source), about, quantiles, settings)
+        write_scores(output, model, clips, len(source), about, known, settings)
 
 
 def scored_by(card: dict) -> dict:
@@ -154,7 +168,7 @@ def write_scores(
     clips: Iterable[Clip],
     count: int,
     about: dict,
-    quantiles: dict | None,
+    known: Calibration | None,
     settings: dict,
 ) -> None:
     """Writes the task scores of `count` clips, the combined one and, of video, the baseline.
@@ -170,7 +184,7 @@ def write_scores(
         for clip in progress(clips, "score", "clip", count):
             name = name_of(clip.group)
             scores = clip_scores(model, clip.batches, name)
-            extra = {"combined": combine(scores, settings["fusion"], quantiles)}
+            extra = {"combined": combine(scores, settings["fusion"], known)}
             if video:
                 extra["speed"] = box_speed(**clip.places)
             check_range(extra, name)

@@ -181,6 +181,29 @@ class Teachers(Settings):
     )
 
 
+class Features(Settings):
+    """What is measured of each object for the tasks without training."""
+
+    network: str = Field(
+        "efficientnet_lite0",
+        description=(
+            "Frozen network whose features are the embedding: efficientnet_lite0 (ImageNet, no "
+            "download), a torchvision name or a file of ResNet-50's weights, any model of timm, "
+            "or random."
+        ),
+    )
+    seed: int = Field(0, ge=0, description="Seed of random weights.")
+    size: int = Field(
+        64, ge=32, description="Side in pixels of the crops that the network sees [D]."
+    )
+    batch: int = Field(64, ge=1, description="Crops given to the network at once.")
+    flow_size: int = Field(
+        480,
+        ge=32,
+        description="Longer side in pixels that pictures are reduced to before optical flow [D].",
+    )
+
+
 class Images(Settings):
     """Pictures of image data sets."""
 

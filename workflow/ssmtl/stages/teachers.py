@@ -1,8 +1,8 @@
 """Stage `teachers`: what the two teachers of the distillation task say of each object.
 
-ResNet-50's last layer before the softmax, on the middle crop (training only: it is not run at
-inference [P]), and the detector's class probabilities: those kept with the detection, or, for
-imported boxes, those of a detector run on the enlarged object crop.
+A frozen network's last layer before the softmax, ResNet-50's in the paper, on the middle crop
+(training only: it is not run at inference [P]), and the detector's class probabilities: those
+kept with the detection, or, for imported boxes, those of a detector run on the enlarged crop.
 """
 
 import json
@@ -12,14 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-import torchvision
 from torch.nn import functional as F
 from torchvision.ops import roi_align
 
-from ssmtl import detection
+from ssmtl import detection, networks
 from ssmtl.core import store
-from ssmtl.core.device import chosen_device, memory_errors, seed_everything
-from ssmtl.core.errors import InputError
+from ssmtl.core.device import chosen_device, memory_errors
 from ssmtl.core.progress import progress
 from ssmtl.formats import hdf5
 from ssmtl.formats.cubes import open_cubes, read_cubes
@@ -31,53 +29,7 @@ from ssmtl.media.blocks import Window
 
 log = logging.getLogger(__name__)
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 GREY = 0.5  # around a crop that leaves the picture
-
-
-def load_resnet(weights: str, seed: int) -> torch.nn.Module:
-    """ResNet-50 with torchvision's named weights, weights from a file, or 'random' ones.
-
-    A seeded random ResNet is a fixed random function of the crop: it needs no download and is
-    called 'random teacher' wherever its figures appear.
-    """
-    if weights == "random":
-        seed_everything(seed)
-        return torchvision.models.resnet50()
-    if weights in torchvision.models.ResNet50_Weights.__members__:
-        try:
-            return torchvision.models.resnet50(weights=weights)
-        except OSError as error:
-            url = torchvision.models.ResNet50_Weights[weights].url
-            raise InputError(
-                f"teachers.resnet: {weights} could not be fetched ({error}); fetch {url} elsewhere "
-                "and give its path, or set 'random'"
-            ) from error
-    if not Path(weights).exists():
-        raise InputError(
-            f"teachers.resnet: '{weights}' is no file, no torchvision name "
-            f"({', '.join(torchvision.models.ResNet50_Weights.__members__)}) and not 'random'"
-        )
-    network = torchvision.models.resnet50()
-    try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{weights}: not a state of torchvision's resnet50 ({reason})") from error
-    return network
-
-
-@torch.inference_mode()
-def resnet_outputs(network, crops: torch.Tensor, size: int, half: bool) -> torch.Tensor:
-    """Last-layer outputs of uint8 crops (N, S, S, 3), resized to `size`: float32 (N, 1000)."""
-    images = crops.permute(0, 3, 1, 2).float() / 255
-    if images.shape[-1] != size:
-        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-    mean, deviation = (
-        torch.tensor(v, device=images.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD)
-    )
-    with torch.autocast("cuda", torch.bfloat16, enabled=half):
-        return network((images - mean) / deviation).float()
 
 
 def enlarged(
@@ -158,7 +110,6 @@ def write_teachers(
 ) -> None:
     """Writes `teachers.h5` of one shard, its rows those of `cubes.h5`."""
     device = chosen_device()
-    half = device.type == "cuda"
     with (
         read_frames(frames) as source,
         read_detections(detections) as found,
@@ -169,7 +120,8 @@ def write_teachers(
         given = [store.file_digest(settings[key]) for key in ("resnet", "weights", "cfg")]
         network = None
         if split == "train":
-            network = load_resnet(settings["resnet"], settings["resnet_seed"]).to(device).eval()
+            network = networks.load(settings["resnet"], settings["resnet_seed"], "teachers.resnet")
+            network = network.to(device)
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
             mark = store.digest(settings, code, split, classes, given, group.attrs["digest"])
@@ -181,7 +133,7 @@ def write_teachers(
             ):
                 arrays = {}
                 if network is not None:
-                    arrays["resnet50"] = resnet_rows(network, group, settings, device, half)
+                    arrays["logits"] = logit_rows(network, group, settings, device)
                 if detector is None:
                     rows = group["detection"][:]
                     arrays["class_probs"] = found[clip]["class_probs"][:][rows]
@@ -200,11 +152,11 @@ def write_teachers(
         parts.merge(split=split, classes=json.dumps(classes))
 
 
-def resnet_rows(network, group: h5py.Group, settings: dict, device, half: bool) -> np.ndarray:
-    """ResNet-50's outputs for the middle crops of a clip, float32 (N, 1000)."""
+def logit_rows(network, group: h5py.Group, settings: dict, device) -> np.ndarray:
+    """The network's last-layer outputs for the middle crops of a clip, float32 (N, C)."""
     cubes = open_cubes(group)
     middle, rows = cubes.shape[1] // 2, []
     for start in range(0, len(cubes), settings["batch"]):
         crops = torch.from_numpy(cubes[start : start + settings["batch"], middle]).to(device)
-        rows.append(resnet_outputs(network, crops, settings["resnet_size"], half).cpu().numpy())
+        rows.append(network.logits(crops, settings["resnet_size"]).cpu().numpy())
     return np.concatenate(rows) if rows else np.zeros((0, 1000), np.float32)

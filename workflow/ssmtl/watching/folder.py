@@ -24,14 +24,21 @@ from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
 from ssmtl.scoring.settings import Score
-from ssmtl.stages.settings import Cubes, Detect
+from ssmtl.stages.features import load_network
+from ssmtl.stages.settings import Cubes, Detect, Features
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
 
 log = logging.getLogger(__name__)
 
-SECTIONS = {"detect": Detect, "cubes": Cubes, "score": Score, "evaluate": Evaluate}
+SECTIONS = {
+    "detect": Detect,
+    "cubes": Cubes,
+    "features": Features,
+    "score": Score,
+    "evaluate": Evaluate,
+}
 
 
 def make_watcher(
@@ -115,8 +122,9 @@ def scorer_of(folder: Path, settings: dict) -> Scorer:
         settings["score"],
         device,
     )
-    quantiles = read_calibration(folder / "calibration.h5", settings["score"], model.tasks)
-    return Scorer(detector, model, quantiles, settings, device)
+    calibration = read_calibration(folder / "calibration.h5", settings["score"], model.tasks)
+    network = load_network(model.model.measured, settings.get("features", {}), device)
+    return Scorer(detector, model, calibration, settings, device, network)
 
 
 def read_watcher(folder: Path) -> tuple[dict, list[NormalClip]]:

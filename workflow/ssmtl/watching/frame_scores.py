@@ -7,6 +7,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from ssmtl.evaluation.anomaly_map import causal_weights, paint
+from ssmtl.evaluation.following import averaged, links
 from ssmtl.watching.stream import ScoredFrame, Scorer, score_stream
 
 
@@ -32,14 +33,19 @@ def scored_frames(
 class FrameScores:
     """The map, its filter and the causal smoothing over a stream whose frames come in order.
 
-    The filter looks half of its size ahead, so a frame's score follows so many frames later. As in
-    `anomaly_map`, before the first and behind the last frame with a map that map is repeated, and
-    the first and last t frames, which have none, take the nearest frame's score.
+    Objects are followed so far ahead, and the filter looks half of its size further, so a frame's
+    score follows so many frames later. As in `anomaly_map`, before the first and behind the last
+    frame with a map that map is repeated, and the first and last t frames, which have none, take
+    the nearest frame's score.
     """
 
     def __init__(self, shape: tuple[int, int], radius: int, settings: dict):
         """shape: height, width in pixels; radius: t; settings: the section evaluate."""
         self.shape, self.radius, self.cell = shape, radius, settings["cell"]
+        self.follow = settings["follow"]
+        # Objects of the frames that one is followed through, and how many of these are answered.
+        self.objects: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=2 * self.follow + 1)
+        self.ahead = 0
         self.half = settings["filter_size"] // 2
         self.planes: deque[np.ndarray] = deque(maxlen=settings["filter_size"])
         self.sigma, self.border = settings["sigma"], settings["border"]
@@ -56,8 +62,23 @@ class FrameScores:
         """
         if not whole:
             return []
-        frame = np.zeros(len(box), int)
-        plane = paint(frame, box, score, 0, 1, self.shape, self.cell)[0]
+        self.objects.append((box, score))
+        self.ahead += 1
+        return self._painted() if self.ahead > self.follow else []
+
+    def _painted(self) -> list[tuple[float, float]]:
+        """Paints the first frame whose objects are not painted yet, their scores averaged."""
+        place = len(self.objects) - self.ahead
+        self.ahead -= 1
+        boxes, scores = zip(*self.objects, strict=True)
+        frame = np.repeat(np.arange(len(boxes)), [len(box) for box in boxes])
+        box, score = np.concatenate(boxes), np.concatenate(scores)
+        if self.follow:
+            score = averaged(score, links(frame, box), self.follow)
+        own = frame == place
+        plane = paint(np.zeros(own.sum(), int), box[own], score[own], 0, 1, self.shape, self.cell)[
+            0
+        ]
         first = not self.planes
         if first:
             self.planes.extend([plane] * self.half)
@@ -69,9 +90,11 @@ class FrameScores:
 
     def end(self) -> list[tuple[float, float]]:
         """The scores of the remaining frames; none where the stream had no frame with a map."""
+        known = []
+        while self.ahead:
+            known += self._painted()
         if not self.planes:
             return []
-        known = []
         for _ in range(self.half):
             self.planes.append(self.planes[-1])
             if len(self.planes) == self.planes.maxlen:

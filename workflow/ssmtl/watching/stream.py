@@ -22,10 +22,12 @@ from ssmtl.core.machine import cores
 from ssmtl.core.threads import ROOM, Prefetcher, nbytes
 from ssmtl.detection.base import Boxes, Detector
 from ssmtl.media.blocks import Window
-from ssmtl.scoring.fusion import combine, dominant_task
+from ssmtl.networks import Network
+from ssmtl.scoring.fusion import Calibration, combine, dominant_task
 from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
 from ssmtl.stages import cubes
 from ssmtl.stages.detect import CPU_BATCH
+from ssmtl.stages.features import seen_features
 
 PICTURES = 32  # decoded pictures that wait for the detector
 DETECTED = 2  # batches of them that wait for the scorer, besides those in work
@@ -36,15 +38,21 @@ LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be 
 class Scorer:
     """What scores the objects of a stream; `watcher.load` makes it.
 
-    settings: the sections detect, cubes, score and evaluate; calibration: ascending quantiles (Q,)
-    per task.
+    settings: the sections detect, cubes, features, score and evaluate; network: of the embedding,
+    where a task needs it.
     """
 
     detector: Detector
     model: ScoringModel
-    calibration: dict[str, np.ndarray]
+    calibration: Calibration
     settings: dict[str, dict]
     device: torch.device
+    network: Network | None = None
+
+    @property
+    def measured(self) -> list[str]:
+        """The rows that the model's tasks need of an object beside its cube and classes."""
+        return self.model.model.measured
 
     @property
     def radius(self) -> int:
@@ -200,11 +208,13 @@ def task_scores(frames: list[Pending], window: Window, scorer: Scorer) -> dict[s
     if not frames:
         return concatenated([], names)
     number = np.repeat([frame.number for frame in frames], [len(frame.box) for frame in frames])
-    area = np.concatenate([frame.area for frame in frames])
+    box, area = (np.concatenate([getattr(f, name) for f in frames]) for name in ("box", "area"))
     probs = np.concatenate([frame.class_probs for frame in frames])
     size, parts = scorer.settings["cubes"]["size"], []
     for start in range(0, len(number), batch):
         rows = slice(start, start + batch)
         crops = window.cubes(number[rows], area[rows], scorer.radius, size)
-        parts.append(scorer.model(crops, {"class_probs": probs[rows]}))
+        objects = scorer.measured, scorer.network, window, number[rows], box[rows]
+        seen = seen_features(*objects, scorer.settings["features"]) if scorer.measured else {}
+        parts.append(scorer.model(crops, {"class_probs": probs[rows]} | seen))
     return concatenated(parts, names)

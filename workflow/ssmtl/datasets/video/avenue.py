@@ -13,6 +13,7 @@ from ssmtl.datasets.clips import (
     first_existing,
     mask_file,
     numbered_track_file,
+    with_tracks,
 )
 from ssmtl.datasets.labels import frame_labels
 
@@ -41,8 +42,11 @@ ABOUT = About(
 LAYOUTS = (("training_videos", "testing_videos"), ("training/frames", "testing/frames"))
 
 
-def list_clips(root: Path) -> list[Clip]:
-    """The clips in or below `root`; test clips take the first kind of labels that is there."""
+def list_clips(root: Path, tracks: str = "files") -> list[Clip]:
+    """The clips in or below `root`; test clips take the first kind of labels that is there.
+
+    tracks: `files`, or `from_masks`, the components of the masks.
+    """
     for train, test in LAYOUTS:
         # `ground_truth_demo` has a folder `testing_videos` too, so the training videos are the
         # mark; a released model needs none of them.
@@ -51,7 +55,7 @@ def list_clips(root: Path) -> list[Clip]:
         )
         if base is not None:
             masks, tables = mask_files(root), label_tables(base)
-            return clips_in(base / train, "train") + [
+            clips = [
                 replace(
                     clip,
                     labels=masks.get(clip_number(clip.name), "") if masks else tables,
@@ -60,6 +64,7 @@ def list_clips(root: Path) -> list[Clip]:
                 )
                 for clip in clips_in(base / test, "test")
             ]
+            return clips_in(base / train, "train") + with_tracks(clips, tracks)
     raise ABOUT.not_found(root, "training_videos and training/frames")
 
 

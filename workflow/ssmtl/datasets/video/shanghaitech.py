@@ -11,6 +11,7 @@ from ssmtl.datasets.clips import (
     first_existing,
     mask_file,
     track_file,
+    with_tracks,
 )
 from ssmtl.datasets.labels import frame_labels
 
@@ -25,8 +26,11 @@ ABOUT = About(
 )
 
 
-def list_clips(root: Path) -> list[Clip]:
-    """The clips in or below `root`: training videos (or frames), test frames (or videos)."""
+def list_clips(root: Path, tracks: str = "files") -> list[Clip]:
+    """The clips in or below `root`: training videos (or frames), test frames (or videos).
+
+    tracks: `files`, or `from_masks`, the components of the masks.
+    """
     # A released model needs no training clips.
     base = find_folder(root, lambda folder: bool(clips_of(folder, "training", "train"))) or (
         find_folder(root, lambda folder: bool(clips_of(folder, "testing", "test")))
@@ -35,7 +39,7 @@ def list_clips(root: Path) -> list[Clip]:
         raise ABOUT.not_found(root, "training/videos and testing/frames")
     frames = base / "testing" / "test_frame_mask"
     pixels = base / "testing" / "test_pixel_mask"
-    return clips_of(base, "training", "train") + [
+    clips = [
         replace(
             clip,
             labels=first_existing(frames / f"{clip.name}.npy"),
@@ -44,6 +48,7 @@ def list_clips(root: Path) -> list[Clip]:
         )
         for clip in clips_of(base, "testing", "test")
     ]
+    return clips_of(base, "training", "train") + with_tracks(clips, tracks)
 
 
 def clips_of(base: Path, folder: str, split: str) -> list[Clip]:

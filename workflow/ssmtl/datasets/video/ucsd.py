@@ -13,6 +13,7 @@ from ssmtl.datasets.clips import (
     first_existing,
     mask_file,
     numbered_track_file,
+    with_tracks,
 )
 from ssmtl.datasets.labels import frame_labels
 
@@ -36,8 +37,11 @@ ABOUT = About(
 )
 
 
-def list_clips(root: Path, variant: str) -> list[Clip]:
-    """The clips of `ped1` or `ped2` in or below `root`, in either layout."""
+def list_clips(root: Path, variant: str, tracks: str = "files") -> list[Clip]:
+    """The clips of `ped1` or `ped2` in or below `root`, in either layout.
+
+    tracks: `files`, or `from_masks`, the components of the masks.
+    """
     root = Path(root)
     if variant not in ABOUT.expected:
         raise InputError(f"UCSD variant '{variant}': expected one of {', '.join(ABOUT.expected)}")
@@ -45,7 +49,7 @@ def list_clips(root: Path, variant: str) -> list[Clip]:
     if base is None:
         raise ABOUT.not_found(root, f"UCSD{variant}/Train and {variant}/training/frames")
     tif = (base / "Train").is_dir() or (base / "Test").is_dir()
-    return official(base, variant) if tif else common(base, variant)
+    return with_tracks(official(base, variant) if tif else common(base, variant), tracks)
 
 
 def is_base(folder: Path, root: Path, variant: str) -> bool:
@@ -78,7 +82,7 @@ def common(base: Path, variant: str) -> list[Clip]:
             clip,
             labels=labels,
             tracks=numbered_track_file(base, clip.name),
-            masks=mask_file(base, clip.name),
+            masks=mask_file(base / "testing", clip.name) or mask_file(base, clip.name),
         )
         for clip in clips_in(base / "testing" / "frames", "test")
     ]

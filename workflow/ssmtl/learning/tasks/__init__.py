@@ -6,7 +6,7 @@ from pathlib import Path
 from ssmtl.core.errors import InputError
 from ssmtl.learning.tasks.base import Shapes, Task
 
-MODULES = ("__init__", "base")
+MODULES = ("__init__", "base", "nearest")
 
 
 def available() -> list[str]:
@@ -25,6 +25,11 @@ def load(name: str) -> type[Task]:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Task) and vars(value).get("name") == name
     )
+
+
+def measured(names: list[str]) -> list[str]:
+    """The rows of features.h5 that the tasks of these names need, each once."""
+    return list(dict.fromkeys(row for name in names for row in load(name).measured))
 
 
 def build(names: list[str], shapes: Shapes) -> list[Task]:

@@ -40,7 +40,8 @@ class Batch:
 
     cubes uint8 (B, L, S, S, 3) RGB; valid int64 (B, 2), the part [start, stop) of the L frames
     that exists; draws: per task float64 (B,), uniform in [0, 1), a function of seed, epoch and
-    sample only; targets: the teachers' outputs, float32 (B, ...); mirrored bool (B,): cubes that
+    sample only; targets: the teachers' outputs, float32 (B, ...), and in scoring what tasks have
+    measured, float32 (B, D); mirrored bool (B,): cubes that
     `frames` mirrors left to right.
     """
 
@@ -90,6 +91,10 @@ class Task(nn.Module):
     # they are read without torch.
     Options: type[TaskOptions] = TaskOptions
     ScoreOptions: type[Settings] = Settings
+    trained: bool = True  # whether it has views to learn from and a loss
+    measured: tuple[str, ...] = ()  # the rows of features.h5 that it is fitted to and scores
+    made_rows: tuple[str, ...] = ()  # those that its made anomalies need beside them
+    sees: str = ""  # tasks that judge by the same evidence share one weight; "" for its own
 
     def __init__(self, shapes: Shapes):
         super().__init__()
@@ -100,7 +105,10 @@ class Task(nn.Module):
         self.score_options = self.ScoreOptions.parse(given, f"score.{place}")
 
     def fit(self, targets: dict[str, Tensor]) -> None:
-        """Sees the training split's teacher outputs (N, ...) once, before training."""
+        """Sees the training split's teacher outputs (N, ...) once, before training.
+
+        And what it has `measured` of some of these objects, evenly spaced, (M, D).
+        """
 
     def views(self, batch: Batch) -> Views:
         """Names and makers of the training views, each float (B, 3, T, S, S) in [0, 1]."""
@@ -120,6 +128,14 @@ class Task(nn.Module):
     def test_views(self, batch: Batch) -> Views:
         """The views that the anomaly score needs; of the gapless cube only."""
         raise NotImplementedError
+
+    def made(self, batch: Batch) -> tuple[Views, Batch] | None:
+        """Anomalies made of a batch of normal objects, of the kind that this task is there to see.
+
+        The views under the names of `test_views`, and the batch to score them with; None for a task
+        that makes none. How well its score tells them from the objects is its weight in fusion.
+        """
+        return None
 
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
         """Anomaly scores in [0, 1], float (B,); higher is more anomalous."""
@@ -148,6 +164,7 @@ class TwoViews(Task):
     """A task that tells the gapless cube (class 0) from an altered one (class 1)."""
 
     altered: str  # the altered view's name
+    sees = "the order of frames"
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
@@ -176,6 +193,9 @@ class TwoViews(Task):
     def test_views(self, batch: Batch) -> Views:
         return {"consecutive": lambda: batch.consecutive(self.shapes.radius)}
 
+    def made(self, batch: Batch) -> tuple[Views, Batch]:
+        return {"consecutive": lambda: self.alter(batch)}, batch
+
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
         return self.head(features["consecutive"]).float().softmax(1)[:, 1]
 
@@ -188,6 +208,7 @@ class Transformed(Task):
     """
 
     count: int
+    sees = "the picture"
     plain: bool = True  # whether transformation 0 leaves the picture as it is
 
     def __init__(self, shapes: Shapes):

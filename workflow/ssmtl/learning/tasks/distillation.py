@@ -1,10 +1,10 @@
 """Distillation: from the middle crop alone, predict what two teachers say of it [P].
 
-Teachers: ResNet-50's last layer before the softmax (1000 values) and the detector's class
-probabilities [P, sizes M]. Loss: L1 [M], a mean over the ResNet outputs, standardised by their
-training statistics, plus a mean over the class probabilities [D]: one mean over all 1,080 values
-would drown the 80. The score is the absolute difference on the class probabilities only, so
-that ResNet-50 is not run at inference [P].
+Teachers: a frozen network's last layer before the softmax (ResNet-50's 1000 values) and the
+detector's class probabilities [P, sizes M]. Loss: L1 [M], a mean over the network's outputs,
+standardised by their training statistics, plus a mean over the class probabilities [D]: one mean
+over all 1,080 values would drown the 80. The score is the absolute difference on the class
+probabilities only, so that the network is not run at inference [P].
 """
 
 from typing import Literal
@@ -18,7 +18,7 @@ from ssmtl.core.settings import Settings
 from ssmtl.learning.settings import TaskOptions
 from ssmtl.learning.tasks.base import Batch, Shapes, Task, Views, classifier
 
-RESNET = 1000
+LOGITS = 1000
 
 
 class Options(TaskOptions):
@@ -37,18 +37,24 @@ class ScoreOptions(Settings):
 
 class Distillation(Task):
     name = "distillation"
+    sees = "the content"
     Options, ScoreOptions = Options, ScoreOptions
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
-        self.head = classifier(shapes.channels, shapes.side, RESNET + shapes.classes)
-        self.register_buffer("mean", torch.zeros(RESNET))
-        self.register_buffer("deviation", torch.ones(RESNET))
+        self.head = classifier(shapes.channels, shapes.side, LOGITS + shapes.classes)
+        self.register_buffer("mean", torch.zeros(LOGITS))
+        self.register_buffer("deviation", torch.ones(LOGITS))
 
     def fit(self, targets: dict[str, Tensor]) -> None:
-        if "resnet50" not in targets:
+        if "logits" not in targets:
             raise InputError("train.tasks: distillation needs teachers, and pictures have none")
-        values = targets["resnet50"].double()
+        values = targets["logits"].double()
+        if values.shape[1] != LOGITS:
+            raise InputError(
+                f"teachers.resnet: a network of {values.shape[1]} outputs; distillation takes one "
+                f"for ImageNet's {LOGITS} classes"
+            )
         self.mean.copy_(values.mean(0))
         # A constant output carries nothing: dividing by 1 leaves it at zero after centring.
         deviation = values.std(0, correction=0)
@@ -59,15 +65,19 @@ class Distillation(Task):
 
     test_views = views
 
+    def made(self, batch: Batch) -> tuple[Views, Batch]:
+        """The crop turned by a quarter, as no object of the scene stands."""
+        return {"middle": lambda: batch.as_seen().rot90(1, (3, 4))}, batch
+
     def student(self, features: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Predictions: standardised ResNet outputs (B, 1000), class probabilities (B, C)."""
+        """Predictions: the network's standardised outputs (B, 1000), class probabilities (B, C)."""
         output = self.head(features["middle"]).float()
-        return output[:, :RESNET], output[:, RESNET:]
+        return output[:, :LOGITS], output[:, LOGITS:]
 
     def loss(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
-        resnet, probabilities = self.student(features)
-        teacher = (batch.targets["resnet50"] - self.mean) / self.deviation
-        loss = (resnet - teacher).abs().mean()
+        logits, probabilities = self.student(features)
+        teacher = (batch.targets["logits"] - self.mean) / self.deviation
+        loss = (logits - teacher).abs().mean()
         return loss + (probabilities - batch.targets["class_probs"]).abs().mean()
 
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:

@@ -3,6 +3,8 @@
 L1 loss [M]; the score is the mean absolute error [P].
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,7 @@ from ssmtl.learning.tasks.base import Batch, Shapes, Task, Views
 
 class MiddleBox(Task):
     name = "middle_box"
+    sees = "the content"
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
@@ -39,6 +42,12 @@ class MiddleBox(Task):
         return {"without_middle": lambda: batch.frames(torch.tensor(index))}
 
     test_views = views
+
+    def made(self, batch: Batch) -> tuple[Views, Batch]:
+        """The middle crop of another object in place of the own one."""
+        cubes = batch.cubes.clone()
+        cubes[:, batch.middle] = cubes[:, batch.middle].roll(len(cubes) // 2, 0)
+        return self.test_views(batch), replace(batch, cubes=cubes)
 
     def error(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
         """Mean absolute error per sample, float (B,)."""

@@ -1,0 +1,30 @@
+"""features.h5: what is measured of each object of a shard's `cubes.h5`, row by row."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import h5py
+
+from ssmtl.formats import hdf5
+from ssmtl.formats.hdf5 import Attribute, Column, Layout
+
+DIRECTIONS = 8
+EMBEDDING = Column("f4", ("objects", "features"))
+
+FEATURES = Layout(
+    "features",
+    {
+        # Optical flow within the box by direction, from right over down, left and up.
+        "flow": Column("f4", ("objects", DIRECTIONS), low=0),
+        "embedding": EMBEDDING,
+        # Of the crop turned by a quarter, for calibration only.
+        "turned": EMBEDDING.maybe(),
+    },
+    {"cubes": Attribute("str")},  # the digest of the clip's cubes
+    about={"split": hdf5.SPLIT},
+)
+
+
+def read_features(path: Path, clips: list[str] | None = None) -> AbstractContextManager[h5py.File]:
+    """A checked `features.h5`; see `hdf5.read`."""
+    return hdf5.read(path, FEATURES, clips)

@@ -1,0 +1,158 @@
+"""Stage `features`: what is measured of each object for the tasks that need no training.
+
+`flow`: how the object's pixels move from its frame to the next, by dense optical flow within its
+box. `embedding`: what a frozen network makes of its crop. `turned`, of the training split: what it
+makes of that crop turned by a quarter, an anomaly made of a normal object, by which calibration
+weighs the task. Rows are those of `cubes.h5`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from ssmtl import networks
+from ssmtl.core import store
+from ssmtl.core.device import chosen_device, memory_errors
+from ssmtl.core.progress import progress
+from ssmtl.core.threads import ahead
+from ssmtl.formats import hdf5
+from ssmtl.formats.cubes import read_cubes
+from ssmtl.formats.features import DIRECTIONS, FEATURES
+from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.media import blocks
+from ssmtl.media.blocks import Window
+
+BLOCK = 1024  # objects that are measured together
+NAMES = {"train": ("flow", "embedding", "turned"), "test": ("flow", "embedding")}
+
+
+def seen_features(
+    names: Sequence[str],
+    network: networks.Network | None,
+    window: Window,
+    frame: np.ndarray,
+    box: np.ndarray,
+    settings: dict,
+) -> dict[str, np.ndarray]:
+    """What is measured of objects, by name, float32 (N, D).
+
+    names: the rows; network: of the embedding; window: has the pictures of the objects' frames and
+    of those behind them, since motion is that from a frame to the next; frame int (N,) ascending;
+    box float32 (N, 4) in pixels.
+    """
+    found = {}
+    if "flow" in names:
+        found["flow"] = window_flow(window, frame, box, settings["flow_size"])
+    if "embedding" in names:
+        size, batch = settings["size"], settings["batch"]
+        crops = window.cubes(frame, box, 0, size)[:, 0]
+        found["embedding"] = embedded(network, crops, size, batch)
+        if "turned" in names:
+            found["turned"] = embedded(network, crops.rot90(1, (1, 2)), size, batch)
+    return found
+
+
+def embedded(network, crops: torch.Tensor, size: int, batch: int) -> np.ndarray:
+    """The network's features of crops uint8 (N, S, S, 3), float32 (N, D)."""
+    parts = [network.features(part, size).cpu().numpy() for part in crops.split(batch)]
+    return np.concatenate(parts) if len(crops) else np.zeros((0, 1), np.float32)
+
+
+def window_flow(window: Window, frame: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """`flow` of objects whose frames, and those behind them, are in the window: (N, 8)."""
+    numbers, first = np.unique(frame, return_index=True)
+    bounds = [*first, len(frame)]
+
+    def rows(place: int) -> np.ndarray:
+        pair = window.pictures(numbers[place] + np.arange(2)).cpu().numpy()
+        own = slice(bounds[place], bounds[place + 1])
+        return flow_rows(*(reduced(p, size) for p in pair), box[own], pair.shape[2])
+
+    parts = list(ahead(rows, range(len(numbers))))
+    return np.concatenate(parts) if parts else np.zeros((0, DIRECTIONS), np.float32)
+
+
+def load_network(names: list[str], settings: dict, device) -> networks.Network | None:
+    """The network that embeds crops, where an embedding is asked for."""
+    if "embedding" not in names:
+        return None
+    return networks.load(settings["network"], settings["seed"], "features.network").to(device)
+
+
+def reduced(picture: np.ndarray, size: int) -> np.ndarray:
+    """A picture uint8 (H, W, 3) in grey, its longer side at most `size`: uint8 (h, w)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    factor = size / max(grey.shape)
+    if factor >= 1:
+        return grey
+    return cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def flow_rows(first: np.ndarray, second: np.ndarray, box: np.ndarray, width: int) -> np.ndarray:
+    """How the boxes (N, 4) of the first of two reduced pictures move to the second, (N, 8).
+
+    width: of the picture that the boxes are of. Per direction, of eight from right over down, left
+    and up, the mean over the box of the lengths of the flow's vectors that point there, in heights
+    of the box a frame; float32. The flow is dense inverse search (Kroeger et al., ECCV 2016), in
+    OpenCV's medium preset.
+    """
+    if not len(box):
+        return np.zeros((0, DIRECTIONS), np.float32)
+    # A searcher of its own for every pair: it is not safe to share, and cheap to make.
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    length, angle = cv2.cartToPolar(*cv2.split(search.calc(first, second, None)))
+    direction = np.rint(angle * (DIRECTIONS / (2 * np.pi))).astype(int) % DIRECTIONS
+    place = box * (length.shape[1] / width)
+    limit = np.array(length.shape[::-1])
+    low = np.rint(place[:, :2]).astype(int).clip(0, limit - 1)
+    high = np.maximum(np.rint(place[:, 2:]).astype(int).clip(0, limit), low + 1)
+    rows = np.empty((len(box), DIRECTIONS), np.float32)
+    for row, (x1, y1), (x2, y2) in zip(rows, low, high, strict=True):
+        inside, ways = length[y1:y2, x1:x2], direction[y1:y2, x1:x2]
+        row[:] = np.bincount(ways.ravel(), inside.ravel(), DIRECTIONS) / inside.size
+    return rows / np.maximum(place[:, 3] - place[:, 1], 1)[:, None].astype(np.float32)
+
+
+def write_features(
+    output: Path, *, frames: Path, cubes: Path, split: str, settings: dict, code: str
+) -> None:
+    """Writes `features.h5` of one shard, its rows those of `cubes.h5`."""
+    device = chosen_device()
+    names = NAMES[split]
+    network = load_network(names, settings, device)
+    with (
+        read_frames(frames) as source,
+        read_cubes(cubes) as crops,
+        store.Parts(output, "features", settings) as parts,
+    ):
+        given = store.file_digest(settings["network"])
+        for clip in progress(list(crops), "features", "clip"):
+            group = crops[clip]
+            mark = store.digest(settings, code, split, given, group.attrs["digest"])
+            if parts.has(clip, mark):
+                continue
+            with (
+                parts.write(clip, mark) as out,
+                memory_errors("features", "lower features.batch, or free the GPU"),
+            ):
+                objects = names, network, group["frame"][:], group["box"][:]
+                rows = clip_features(Frames(source[clip]), *objects, settings, device)
+                for name, values in rows.items():
+                    out[name] = values
+                out.attrs["cubes"] = group.attrs["digest"]
+                hdf5.complete(out, FEATURES)
+        parts.merge(split=split)
+
+
+def clip_features(frames: Frames, names, network, frame, box, settings: dict, device) -> dict:
+    """All rows of a clip's objects by name, float32 (N, D), in one pass over its frames."""
+    place = blocks.span(frame, 1, len(frames))
+    parts = blocks.ready(frames.decoded(*place), frame, 1, place, device, BLOCK)
+    found = [
+        seen_features(names, network, part.window, frame[part.rows], box[part.rows], settings)
+        for part in parts
+    ] or [seen_features(names, network, blocks.Window(device), frame, box, settings)]
+    return {name: np.concatenate([part[name] for part in found]) for name in names}
