@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ssmtl.evaluation.following import averaged, links
 from ssmtl.media import codec, polygons
 from ssmtl.watching import sources, threshold
 from ssmtl.watching.frame_scores import FrameScores
+from ssmtl.watching.stream import ended_early
 
 EVALUATE = {"cell": 2, "filter_size": 5, "follow": 0, "sigma": 1.5, "border": "zero"}
 
@@ -246,3 +248,19 @@ def test_images_have_the_rate_that_is_given(pictures, tmp_path):
     frames = list(segment.frames)
     assert_pictures(frames, pictures[:3])
     assert [frame.time for frame in frames] == [0, 0.1, 0.2] and segment.total == 3
+
+
+def test_what_waits_for_a_detector_is_done_at_the_end_and_dropped_on_stopping():
+    for stop, done in ((False, 5), (True, 1)):
+        stopped, go = threading.Event(), threading.Event()
+        with ThreadPoolExecutor(1) as feeder:
+            pool = ThreadPoolExecutor(1)
+            with ended_early(pool, stopped):
+                waiting = [pool.submit(go.wait, 30) for _ in range(5)]
+                if stop:
+                    stopped.set()
+                    while not waiting[0].running():
+                        time.sleep(0.001)
+                # The end of the block waits for what is in work.
+                feeder.submit(lambda go=go: (time.sleep(0.05), go.set()))
+        assert sum(future.done() and not future.cancelled() for future in waiting) == done

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from toy import ONE_THREAD, Project
+import torch
+from toy import ONE_THREAD, VIDEOS, WATCHER, Project
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,12 @@ def finished(tmp_path_factory, worker_id) -> Project:
 def project(finished, tmp_path) -> Project:
     """A copy of the finished project."""
     return finished.copied(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def built(finished, tmp_path_factory) -> Project:
+    """The finished project with a watcher and the annotated videos; only read."""
+    torch.set_num_threads(1)
+    project = finished.copied(tmp_path_factory.mktemp("watch") / "project")
+    project.build(f"{WATCHER}/watcher.json", VIDEOS)
+    return project

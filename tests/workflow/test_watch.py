@@ -10,27 +10,15 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from streams import served, write_lossless
-from toy import FRAMES, HEIGHT, ROOT, TEST, WIDTH, Project
+from toy import FRAMES, HEIGHT, ROOT, TEST, VIDEOS, WATCHER, WIDTH, Project
 
 from ssmtl import cli
 from ssmtl.evaluation.anomaly_map import smooth
 from ssmtl.media import codec
 from ssmtl.media.images import image_files
 
-WATCHER = "results/toy/watcher/tiny/seed0"
 RUN = "results/toy/models/tiny/seed0"
-VIDEOS = "results/toy/videos/tiny/seed0"
-
-
-@pytest.fixture(scope="module")
-def built(finished, tmp_path_factory) -> Project:
-    """The finished project with a watcher and the annotated videos; only read."""
-    torch.set_num_threads(1)
-    project = finished.copied(tmp_path_factory.mktemp("watch") / "project")
-    project.build(f"{WATCHER}/watcher.json", VIDEOS)
-    return project
 
 
 @pytest.fixture

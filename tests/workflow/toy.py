@@ -23,6 +23,8 @@ from forks import context
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "rules", "workflow", "envs", "pyproject.toml")
+WATCHER = "results/toy/watcher/tiny/seed0"
+VIDEOS = "results/toy/videos/tiny/seed0"
 HEIGHT, WIDTH, FRAMES, SIDE = 72, 96, 24, 14
 
 TRAIN, TEST = ("a", "b", "c"), ("01", "04", "05")  # shard 0 has 01 and 05, shard 1 has 04

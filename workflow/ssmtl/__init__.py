@@ -1,14 +1,15 @@
 """Self-supervised multi-task anomaly detection as a staged, cacheable pipeline.
 
-`evaluate` measures anomaly scores of any method. Nothing is imported before it is asked for.
+`load` opens a watcher, which scores recordings and cameras; `evaluate` measures anomaly scores of
+any method. Nothing is imported before it is asked for.
 """
 
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate"]
+__all__ = ["__version__", "evaluate", "load"]
 
-HOMES = {"evaluate": "ssmtl.evaluation.measure"}
+HOMES = {"evaluate": "ssmtl.evaluation.measure", "load": "ssmtl.watching.model"}
 
 
 def __getattr__(name: str):

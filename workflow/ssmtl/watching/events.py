@@ -139,15 +139,16 @@ class Journal:
 
 
 class Recorder:
-    """Finds the events of a stream, and writes them into a folder as it goes on."""
+    """Finds the events of a stream, and writes them into a folder, where it has one."""
 
-    def __init__(self, folder: Path, threshold: float, settings: dict, lag: int):
+    def __init__(self, folder: Path | None, threshold: float, settings: dict, lag: int):
         """folder: one that has events already is continued. settings: the section watch; lag:
         frames by which a smoothed score may follow what it comes from, so that an event's strongest
         object may be so long before it."""
         self.folder, self.threshold, self.settings, self.lag = folder, threshold, settings, lag
-        self.journal = Journal(folder)
-        self.count, self.found, self.event = self.journal.last, 0, None
+        self.journal = Journal(folder) if folder else None
+        self.count, self.found, self.event = self.journal.last if self.journal else 0, 0, None
+        self.clip: Clip | None = None
         self.recent: deque[Seen] = deque()
         self.peaks: deque[Peak | None] = deque(maxlen=max(lag, 1))
 
@@ -160,8 +161,12 @@ class Recorder:
 
     def add(
         self, frame: ScoredFrame, number: int, score: float, time: float, clock: float | None
-    ) -> None:
-        """The next frame, its number in the source, its smoothed score and when it was."""
+    ) -> dict | None:
+        """The next frame, its number in the source, its smoothed score and when it was.
+
+        Returns the event that it ends, as `record` has it, if it ends one.
+        """
+        ended = None
         peak = peak_of(frame, number)
         picture = frame.picture.copy()
         words = peak.task.replace("_", " ") if peak else ""
@@ -169,21 +174,24 @@ class Recorder:
         if self.event is None and score > self.threshold:
             self.open(number, score, time, clock)
         if event := self.event:
-            self.clip.write(picture, time)
+            if self.clip:
+                self.clip.write(picture, time)
             event.later = highest(event.later, peak)
             if score > self.threshold:
                 event.end, event.score = number, max(event.score, score)
                 event.times[1], event.clocks[1] = time, clock
                 event.peak, event.later = highest(event.peak, event.later), None
             elif time - event.times[1] >= self.settings["after"] - ROUNDING:
-                self.finish()
+                ended = self.finish()
         self.keep(picture, time)
         self.peaks.append(peak)
-        self.journal.flush(patient=True)
+        if self.journal:
+            self.journal.flush(patient=True)
+        return ended
 
     def keep(self, picture: np.ndarray, time: float) -> None:
         """Keeps a picture for the clip of an event that may begin within `before` seconds."""
-        before = self.settings["before"]
+        before = self.settings["before"] if self.folder else 0
         if before > 0:
             self.recent.append(Seen(codec.encode_jpeg(picture, QUALITY), time))
             self.kept += len(self.recent[-1].jpeg)
@@ -200,29 +208,35 @@ class Recorder:
             self.count, self.source, number, number, [time] * 2, [clock] * 2, score, peak
         )
         log.info("event %d begins: %s", self.count, describe(self.source, time, clock, score, peak))
+        if self.folder is None:
+            return
         path = self.folder / CLIPS / f"event_{self.count:04d}.mp4"
         self.clip = Clip(path, self.fps, self.settings["clip_limit"])
         for seen in self.recent:
             if time - seen.time <= self.settings["before"] + ROUNDING:
                 self.clip.write(codec.decode_image(seen.jpeg, "a kept picture"), seen.time)
 
-    def finish(self) -> None:
-        """Ends the event that goes on, if there is one, and writes its line and row."""
+    def finish(self) -> dict | None:
+        """Ends the event that goes on, and writes its line and row; returns it, None for none."""
         event, self.event = self.event, None
         if event is None:
-            return
-        clip = str(self.clip.path.relative_to(self.folder)) if self.clip.close() else None
-        row = record(event, clip)
-        self.journal.add(row)
+            return None
+        clip, self.clip = self.clip, None
+        name = str(clip.path.relative_to(self.folder)) if clip and clip.close() else None
+        row = record(event, name)
+        if self.journal:
+            self.journal.add(row)
         log.info(
             "event %d ends after %.1f s: %s",
-            *(event.number, row["end"] - row["start"], clip or "no clip"),
+            *(event.number, row["end"] - row["start"], name or "no clip"),
         )
+        return row
 
     def close(self) -> None:
         """Ends the event that goes on, and what waits to be written."""
         self.finish()
-        self.journal.close()
+        if self.journal:
+            self.journal.close()
 
 
 def last_number(folder: Path) -> int:

@@ -121,7 +121,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
 
     with (
         one_torch_thread() if on_cpu else nullcontext(),
-        ended_early(ThreadPoolExecutor(cores() if on_cpu else 1)) as pool,
+        ended_early(ThreadPoolExecutor(cores() if on_cpu else 1), decoded.stopped) as pool,
     ):
         for batch in decoded.batches(min(size, CPU_BATCH) if on_cpu else size, LATENCY):
             for picture in batch:
@@ -137,12 +137,17 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
 
 
 @contextmanager
-def ended_early(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """The pool; what waits in it at the end is not begun any more."""
+def ended_early(pool: ThreadPoolExecutor, stopped: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """The pool; where it is left early, or `stopped` is set, what waits in it is not begun any more.
+
+    At the usual end all of it is done: others still wait for these results.
+    """
+    early = True
     try:
         yield pool
+        early = stopped.is_set()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=early)
 
 
 def scored_blocks(batches: Iterable, scorer: Scorer) -> Iterator[ScoredFrame]:

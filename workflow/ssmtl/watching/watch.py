@@ -9,9 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,42 +44,94 @@ def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dic
     objects.csv and frames.csv, every score there is. settings: the section watch. Raises InputError
     for a watcher or a source that is none, and for an output folder that is in use.
     """
-    stages, normal = watcher.read_watcher(model)
     refuse_foreign(output)
+    ready = opened(model, settings)
+    start, frames = time.monotonic(), 0
+    with ExitStack() as stack:
+        stack.enter_context(alone_in(output))
+        recorder = ready.recorder(output)
+        if recorder.count:
+            log.info("%s: continued behind event %d", output, recorder.count)
+        stopped = stack.enter_context(interruptible())
+        tables = stack.enter_context(Tables(output, ready.scorer)) if scores else None
+        for item in stack.enter_context(closing(found_in(source, ready, recorder, stopped))):
+            if isinstance(item, FoundFrame):
+                frames += 1
+                if tables:
+                    tables.add(item)
+    seconds = time.monotonic() - start
+    log.info(
+        "watch: %d frames in %.1f s, %.1f frames/s; %d events in %s",
+        *(frames, seconds, frames / seconds, recorder.found, output),
+    )
+
+
+class FoundFrame(NamedTuple):
+    """A scored frame. source: the clip or stream; number: of the frame in it; time: seconds from
+    its start; clock: seconds since the epoch when it arrived, None where it is a recording; raw,
+    smoothed: the frame's score; scored: its picture and objects."""
+
+    source: str
+    number: int
+    time: float
+    clock: float | None
+    raw: float
+    smoothed: float
+    scored: ScoredFrame
+
+
+class Ready(NamedTuple):
+    """A watcher that is ready: its scorer, the threshold of its events, the frame rates that it has
+    learnt from, and the section watch."""
+
+    scorer: Scorer
+    threshold: float
+    rates: list[float]
+    settings: dict
+
+    def recorder(self, folder: Path | None) -> Recorder:
+        """What finds events, and writes them where there is a folder."""
+        sigma = self.scorer.settings["evaluate"]["sigma"]
+        lag = len(causal_weights(sigma)) if sigma else 1
+        return Recorder(folder, self.threshold, self.settings, lag)
+
+
+def opened(model: Path, settings: dict) -> Ready:
+    """A watcher's folder, ready to score; InputError for a folder that is none."""
+    stages, normal = watcher.read_watcher(model)
     ignored = [stages["cubes"]["ignore"], polygons.read(settings["ignore"] or "")]
     stages["cubes"]["ignore"] = "; ".join(filter(None, ignored)) or None
     scorer = watcher.scorer_of(model, stages)
     limit = settings["threshold"]
     if limit is None:
         limit = threshold.choose(normal, settings["false_alarms_per_hour"], settings["after"])
-    sigma = stages["evaluate"]["sigma"]
-    start, frames = time.monotonic(), 0
+    return Ready(scorer, limit, [clip.fps for clip in normal], settings)
+
+
+def found_in(
+    source: str, ready: Ready, recorder: Recorder, stopped: threading.Event
+) -> Iterator[FoundFrame | dict]:
+    """Every frame of a source in order, and each event, as `events.record` has it, behind the
+    frame that ends it.
+
+    stopped: an event that ends the source. Raises InputError for one that cannot be opened.
+    """
     with ExitStack() as stack:
-        stack.enter_context(alone_in(output))
-        recorder = Recorder(output, limit, settings, len(causal_weights(sigma)) if sigma else 1)
-        if recorder.count:
-            log.info("%s: continued behind event %d", output, recorder.count)
-        stopped = stack.enter_context(interruptible())
         stack.enter_context(memory_errors("watch", "lower detect.batch, or free the GPU"))
-        tables = stack.enter_context(Tables(output, scorer)) if scores else None
         stack.callback(recorder.close)
-        pace = Pace([clip.fps for clip in normal])
-        for segment in sources.segments(source, settings, stopped):
+        pace = Pace(ready.rates)
+        for segment in sources.segments(source, ready.settings, stopped):
             recorder.begin(segment.name, segment.fps)
             pace.begin(segment.name)
-            found = progress(watched(segment, scorer), "watch", "frame", segment.total)
-            for number, frame, raw, smoothed, when, clock in until_stopped(found, stopped):
-                recorder.add(frame, number, smoothed, when, clock)
+            scored = progress(watched(segment, ready.scorer), "watch", "frame", segment.total)
+            for number, frame, raw, smoothed, when, clock in until_stopped(scored, stopped):
+                event = recorder.add(frame, number, smoothed, when, clock)
                 pace.add(when)
-                if tables:
-                    tables.add(segment.name, frame, number, raw, smoothed)
-                frames += 1
-            recorder.finish()
-    seconds = time.monotonic() - start
-    log.info(
-        "watch: %d frames in %.1f s, %.1f frames/s; %d events in %s",
-        *(frames, seconds, frames / seconds, recorder.found, output),
-    )
+                yield FoundFrame(segment.name, number, when, clock, raw, smoothed, frame)
+                if event:
+                    yield event
+            if event := recorder.finish():
+                yield event
 
 
 def refuse_foreign(output: Path) -> None:
@@ -217,17 +270,15 @@ class Tables:
             table.writerow(header)
         return table
 
-    def add(
-        self, source: str, frame: ScoredFrame, number: int, raw: float, smoothed: float
-    ) -> None:
+    def add(self, found: FoundFrame) -> None:
         if self.failed:
             return
-        source = safe_cell(source)
+        frame, place = found.scored, [safe_cell(found.source), found.number]
         columns = (*frame.box.T, *frame.tasks.values(), frame.combined)
         try:
             for row in zip(*columns, strict=True):
-                self.objects.writerow([source, number, *(f"{value:.6f}" for value in row)])
-            self.frames.writerow([source, number, f"{raw:.6f}", f"{smoothed:.6f}"])
+                self.objects.writerow([*place, *(f"{value:.6f}" for value in row)])
+            self.frames.writerow([*place, f"{found.raw:.6f}", f"{found.smoothed:.6f}"])
         except OSError as error:
             self.fail(error)
 
