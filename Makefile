@@ -66,6 +66,9 @@ lock: $(BIN)/.installed
 	  pyproject.toml envs/requirements.in --output-file envs/conda.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
 	  --generate-hashes $(LOCK_OPTIONS) envs/docs.in --output-file envs/docs.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --generate-hashes --override envs/overrides.txt --override envs/no-torch.txt \
+	  --constraint $(LOCK) pyproject.toml envs/no-torch.in --output-file envs/without-torch.lock
 
 # The wheel in a new environment, far from the checkout: see tests/wheel.
 wheel: $(BIN)/.installed

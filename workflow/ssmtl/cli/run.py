@@ -35,15 +35,12 @@ def run(
     own = Path(CONFIG)
     config = own if own.exists() else pipeline_folder() / CONFIG
     known = yaml.safe_load(config.read_text()) or {}
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(pipeline_folder() / "Snakefile"),
-    ]
+    snakefile = pipeline_folder() / "Snakefile"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += [] if own.exists() else ["--configfile", str(config)]
-    command += [] if {"--cores", "-c", "--jobs", "-j"} & set(options) else ["--cores", "all"]
+    given = {option.split("=")[0] for option in options}
+    command += [] if {"--cores", "-c", "--jobs", "-j"} & given else ["--cores", "all"]
+    command += [] if {"--quiet", "-q"} & given else ["--quiet", "rules"]
     pages = [page(target, known) for target in targets]
     done = subprocess.run([*command, *options, "--", *pages]).returncode
     if done:
