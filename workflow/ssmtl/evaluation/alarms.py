@@ -61,5 +61,14 @@ def count_alarms(
             bool(((own[:, 0] <= last) & (own[:, 1] >= first)).any()) for first, last in anomalies
         ]
         counts += (len(own), sum(false), len(anomalies), sum(found))
-    frames, normal = (sum(map(len, labels)), sum(int((~label).sum()) for label in labels))
-    return AlarmCount(threshold, *counts.tolist(), frames / fps / 3600, normal / fps / 3600)
+    frames, normal = sum(map(len, labels)), sum(int((~label).sum()) for label in labels)
+    number, false_alarms, anomalies, found_anomalies = counts.tolist()
+    return AlarmCount(
+        threshold=threshold,
+        alarms=number,
+        false_alarms=false_alarms,
+        anomalies=anomalies,
+        found=found_anomalies,
+        hours=frames / fps / 3600,
+        normal_hours=normal / fps / 3600,
+    )

@@ -7,6 +7,7 @@ they take the names of the labels, or else 01, 02, ...
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ class Footage:
     labels: dict[str, np.ndarray]
     boxes: dict[str, pd.DataFrame] | None
     tracks: dict[str, Tracks]
-    masks: dict[str, object]
+    masks: dict[str, Any]
     maps: dict[str, np.ndarray]
 
 
@@ -107,15 +108,15 @@ def entry_of(folder: Path, clip: str, what: str) -> Path | None:
     return found[0] if found else None
 
 
-def entries(given, clips: Mapping, needed: list[str], what: str) -> dict[str, object]:
+def entries(given, clips: Mapping, needed: list[str], what: str) -> dict[str, Any]:
     """What is there for each clip, by its name: of a folder, paths. Clips that are not `needed`
     may have nothing."""
     if isinstance(given, ALIKE):
         folder = Path(given)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of {what}; one file or folder per clip")
-        found = {clip: entry_of(folder, clip, what) for clip in clips}
-        found = {clip: entry for clip, entry in found.items() if entry is not None}
+        each = ((clip, entry_of(folder, clip, what)) for clip in clips)
+        found: dict[str, Any] = {clip: entry for clip, entry in each if entry is not None}
     else:
         found = named(given, list(clips))
     if missing := [clip for clip in needed if clip not in found]:
@@ -129,8 +130,10 @@ def entries(given, clips: Mapping, needed: list[str], what: str) -> dict[str, ob
 
 
 def lengths_of(given) -> dict[str, int] | list[int] | None:
-    if given is None or isinstance(given, Mapping):
-        return given
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {str(clip): int(frames) for clip, frames in given.items()}
     if isinstance(given, ALIKE):
         return foreign.read_lengths(Path(given))
     return foreign.checked_lengths(np.asarray(given), "lengths")
@@ -233,8 +236,9 @@ def labels_in(path: Path, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz") or (suffix == ".mat" and not is_known_mat(path)):
         arrays = foreign.read_arrays(path)
-        of_clips = set(scores) <= set(arrays)
-        parts = arrays if of_clips else foreign.split_arrays(arrays, "labels", lengths, path)
+        parts: Any = arrays
+        if not set(scores) <= set(arrays):
+            parts = foreign.split_arrays(arrays, "labels", lengths, path)
         return {clip: label_of(parts[clip], clip, frames) for clip, frames in lengths.items()}
     return {clip: label_of(path, clip, frames) for clip, frames in lengths.items()}
 
@@ -326,7 +330,7 @@ def masks_of_clip(given, clip: str, frames: int, shape: tuple[int, int]):
     return (mask != 0 for mask in given)
 
 
-def picture_shape(masks: dict[str, object], scores: dict[str, np.ndarray]) -> tuple[int, int]:
+def picture_shape(masks: dict[str, Any], scores: dict[str, np.ndarray]) -> tuple[int, int]:
     """Height and width of the first masks there are."""
     clip, given = next(iter(masks.items()))
     if not isinstance(given, ALIKE):

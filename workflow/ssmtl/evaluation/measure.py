@@ -164,14 +164,17 @@ def evaluate(
         scores, labels, lengths=lengths, boxes=boxes, tracks=tracks, masks=masks, maps=maps
     )
     prepared = normalised(given.scores, normalise)
-    if smoothing:
+    if smoothing and sigma:
         prepared = {c: smooth(v, sigma, border, smoothing) for c, v in prepared.items()}
     truth, values = list(given.labels.values()), list(prepared.values())
+    counted = None
+    if threshold is not None and fps:
+        counted = count_alarms(truth, values, threshold, fps, pause)
     return Measurement(
         **frame_level(truth, values),
         **region_level(given),
         pixel_auc=pixel_level(given),
-        alarms=None if threshold is None else count_alarms(truth, values, threshold, fps, pause),
+        alarms=counted,
         clips=pd.DataFrame(
             {
                 "clip": list(given.labels),
@@ -240,8 +243,8 @@ def region_level(given: Footage) -> dict[str, float | None]:
         for clip, table in given.boxes.items()
     ]
     tracks = list(given.tracks.items())
-    number = [(i, track) for i, (_, own) in enumerate(tracks) for track in own.track]
-    _, number = np.unique(np.reshape(number, (-1, 2)), axis=0, return_inverse=True)
+    pairs = [(i, track) for i, (_, own) in enumerate(tracks) for track in own.track]
+    _, number = np.unique(np.reshape(pairs, (-1, 2)), axis=0, return_inverse=True)
     return both_conventions(
         np.concatenate([table["score"].to_numpy() for *_, table in boxes]),
         np.concatenate([frame for frame, *_ in boxes]),
@@ -286,7 +289,7 @@ def score_range(given: Footage) -> tuple[float, float]:
         if not np.isfinite(ends).all():
             raise InputError("maps: not every pixel has a number")
         return min(low for low, _ in ends), max(high for _, high in ends)
-    scores = np.concatenate([table["score"] for table in given.boxes.values()])
+    scores = np.concatenate([table["score"] for table in (given.boxes or {}).values()])
     if len(scores) and scores.min() < 0:
         raise InputError("boxes with scores below 0, which is what pixels without a box have")
     return 0.0, float(scores.max(initial=0))
@@ -299,7 +302,7 @@ def volume_of(given: Footage, clip: str, start: int, stop: int, shape: tuple) ->
         if volume.shape[1:] != tuple(shape):
             raise InputError(f"map of clip {clip}: {volume.shape[1:]}; the masks have {shape}")
         return volume
-    table = given.boxes.get(clip)
+    table = (given.boxes or {}).get(clip)
     if table is None:
         return np.zeros((stop - start, *shape))
     box = table[["x1", "y1", "x2", "y2"]].to_numpy()

@@ -137,7 +137,7 @@ def split_arrays(
     """
     arrays = dict(arrays)
     own, clips = arrays.pop("lengths", None), arrays.pop("clips", None)
-    if lengths is None and own is None:
+    if own is None and lengths is None:
         if {"", name} & set(arrays):
             raise InputError(
                 f"{path}: all clips in one array; give the frames of every clip, --lengths "
@@ -147,11 +147,11 @@ def split_arrays(
     joined = arrays.get(name, next(iter(arrays.values())) if len(arrays) == 1 else None)
     if joined is None:
         raise InputError(f"{path}: no array '{name}'; found {', '.join(arrays) or 'none'}")
-    if lengths is None:
+    if lengths is None and own is not None:
         lengths = checked_lengths(vector(own, path), f"{path}, lengths")
         if clips is not None:
             lengths = dict(zip(clip_names(clips, len(lengths), path), lengths, strict=True))
-    return end_to_end(vector(joined, path), lengths, path)
+    return end_to_end(vector(joined, path), lengths or [], path)
 
 
 def ordered(names: Iterable[str]) -> list[str]:
@@ -243,7 +243,7 @@ def numbers(column: pd.Series, path: Path, whole: bool = False) -> pd.Series:
     return found.astype(np.int64 if whole else np.float64)
 
 
-def by_clip(table: pd.DataFrame, path: Path) -> dict[str, np.ndarray]:
+def by_clip(table: pd.DataFrame, path: object) -> dict[str, np.ndarray]:
     """Scores per clip of a table with every frame of every clip once."""
     found = {}
     for clip, rows in table.groupby("clip", sort=False):

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
@@ -110,7 +110,7 @@ def opened(model: Path, settings: dict) -> Ready:
 
 def found_in(
     source: str, ready: Ready, recorder: Recorder, stopped: threading.Event
-) -> Iterator[FoundFrame | dict]:
+) -> Generator[FoundFrame | dict, None, None]:
     """Every frame of a source in order, and each event, as `events.record` has it, behind the
     frame that ends it.
 
