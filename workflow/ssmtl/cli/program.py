@@ -108,8 +108,10 @@ def invoke(function: Callable, title: str, arguments: dict[str, Any]) -> None:
             arguments = arguments | {key: value.model_dump()}
     kinds = (inspect.Parameter.POSITIONAL_ONLY,)
     first = [key for key, p in parameters.items() if p.kind in kinds and key in arguments]
-    rest = {key: value for key, value in arguments.items() if key not in first}
-    function(*(arguments[key] for key in first), **rest)
+    several = [key for key, p in parameters.items() if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    rest = {key: value for key, value in arguments.items() if key not in (*first, *several)}
+    words = [word for key in several for word in arguments.get(key, ())]
+    function(*(arguments[key] for key in first), *words, **rest)
 
 
 @app.meta.default
