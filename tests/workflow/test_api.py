@@ -81,8 +81,11 @@ def test_events_come_one_by_one_and_with_their_clips(model, found, clip, tmp_pat
     assert [e["start_frame"] for e in events] == found.events["start_frame"].tolist()
     assert all((tmp_path / "events" / event["clip"]).is_file() for event in events)
     assert set(events[0]["tasks"]) == set(model.tasks) and len(events[0]["box"]) == 4
+    again = list(model.watch(clip, output=tmp_path / "events"))
+    assert [e["event"] for e in again] == [e["event"] + len(events) for e in events]
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        next(model.watch(clip, output=tmp_path / "events"))
+        next(model.watch(clip, output=tmp_path))
 
 
 def test_plot_and_video(found, tmp_path):
