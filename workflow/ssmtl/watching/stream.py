@@ -138,7 +138,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
 
 @contextmanager
 def ended_early(pool: ThreadPoolExecutor, stopped: threading.Event) -> Iterator[ThreadPoolExecutor]:
-    """The pool; where it is left early, or `stopped` is set, what waits in it is not begun any more.
+    """The pool; where it is left early, or `stopped` is set, what waits in it is given up.
 
     At the usual end all of it is done: others still wait for these results.
     """
