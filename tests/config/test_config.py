@@ -78,6 +78,31 @@ def test_whole_numbers_and_floats_have_one_form():
     )
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "former"),
+    [
+        ("detect", "batch", 0),
+        ("detect", "cfg", ""),
+        ("detect", "names", ""),
+        ("teachers", "names", ""),
+        ("cubes", "min_side", 0),
+        ("cubes", "nested", 0),
+        ("cubes", "ignore", ""),
+        ("cubes", "train_max", 0),
+        ("watch", "threshold", 0),
+        ("watch", "give_up", 0),
+        ("ablation", "model", ""),
+    ],
+)
+def test_what_meant_off_or_automatic_in_version_0_1_is_null_now(section, key, former):
+    assert SECTIONS[section].parse({key: None}).model_dump()[key] is None
+    with pytest.raises(InputError) as error:
+        SECTIONS[section].parse({key: former}, section)
+    assert str(error.value).startswith(f"{section}.{key}: {former!r} of version 0.1 is now null")
+    # Files of that version still mean what they meant.
+    assert SECTIONS[section].upgraded({key: former}) == {key: None}
+
+
 @pytest.mark.parametrize("value", ["0.001", True, None, [1], float("nan"), float("inf")])
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(InputError, match=r"train\.learning_rate: .* is no"):

@@ -30,7 +30,8 @@ METRICS = {
     "scores": {"zero": {"combined": {"micro": 0.75, "macro_strict": None}}},
     "clips": {"01": {}},
 }
-SPEC = {"size": 64, "radius": 3, "max_gap": 4, "tasks": ["jigsaw"], "classes": [], "settings": {}}
+SPEC = {"size": 64, "radius": 3, "max_gap": 4, "tasks": ["jigsaw"], "classes": []}
+SPEC |= {"encoder": "cnn3d", "encoder_options": {}, "task_options": {}}
 CARD = {"spec": SPEC, "seed": 0, "train": {}}
 
 
@@ -121,7 +122,8 @@ def test_json_that_is_no_card_and_no_metrics(tmp_path, text):
         ("tasks", ["../os"], "'../os' is no name of a task"),
         ("tasks", "jigsaw", "spec.tasks is no list"),
         ("encoder", "os.path", "'os.path' is no name"),
-        ("settings", None, "no spec.settings"),
+        ("task_options", None, "no spec.task_options"),
+        ("encoder_options", [], "no spec.encoder_options"),
     ],
 )
 def test_a_card_that_cannot_be(tmp_path, key, value, words):

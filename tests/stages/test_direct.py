@@ -7,7 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from footage import Pipeline, run
+from footage import TEST, TEST_SHARDS, Pipeline, run
+
+from ssmtl.datasets.clips import shards_of
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
@@ -56,6 +58,7 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
         "batch": 5,
     }
     options = sum(((f"--{k.replace('_', '-')}", v) for k, v in given.items()), ())
+    objects = shards_of(TEST, TEST_SHARDS)["x"]  # a shard that has some
     teachers = (str(word).replace("--", "--teachers-") for word in options)
     for split in ("train", "test"):
         # The boxes alone, without their class vectors.
@@ -63,15 +66,16 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
         (copy.root / f"{split}.csv").write_text(
             "".join(",".join(line.split(",")[:7]) + "\n" for line in table)
         )
-        copy.make_detections(split)
-        copy.make_cubes(split)
-        copy.make_teachers(split, 0, *options)
+        shard = objects if split == "test" else 0
+        copy.make_detections(split, shard)
+        copy.make_cubes(split, shard)
+        copy.make_teachers(split, shard, *options)
     copy.make_model()
     copy.make_calibration()
-    copy.make_scores(0)
+    copy.make_scores(objects)
     output = tmp_path / "direct.h5"
-    score_directly(copy, output, 0, *CUBES, *teachers, "--batch", 7)
-    assert assert_equal(copy.scores()[0], output)
+    score_directly(copy, output, objects, *CUBES, *teachers, "--batch", 7)
+    assert assert_equal(copy.scores()[objects], output)
 
 
 FEATURES = {"network": "random", "size": 32, "batch": 5, "flow_size": 64}

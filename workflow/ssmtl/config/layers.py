@@ -8,6 +8,7 @@ from ssmtl.config import variants
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import shipped
+from ssmtl.learning.settings import Train
 
 STAGES = ("frames", "detect", "cubes", "teachers", "features", "train", "score", "evaluate")
 MODEL_STAGES = STAGES[5:]  # those whose settings a model may change
@@ -56,7 +57,8 @@ def layered(layers: Iterable[dict]) -> dict:
     found: dict = {}
     for layer in layers:
         kept = {key: found.get(key, {}) for key in BY_NAME if key in layer}
-        if layer.get("encoder", found.get("encoder")) != found.get("encoder"):
+        encoder = found.get("encoder", Train.model_fields["encoder"].default)
+        if layer.get("encoder", encoder) != encoder:
             found.pop("encoder_options", None)  # those of another encoder
             kept.pop("encoder_options", None)
         found |= layer | {key: over(values, layer[key]) for key, values in kept.items()}

@@ -10,6 +10,8 @@ from pydantic_core import PydanticUndefined
 
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.settings import Settings
+from ssmtl.learning import options
+from ssmtl.learning.settings import TaskOptions
 
 HEAD = """\
 # Settings
@@ -23,6 +25,11 @@ The value in use is the last of: the default, the section of the config, that of
 the data set, and of a variant of the ablation what it changes. `null` is off, or chosen by the
 program, as the key says.
 """
+OPTIONS = (
+    ("Options", "tasks", "`train.task_options.{}`"),
+    ("ScoreOptions", "tasks", "`score.task_options.{}`"),
+    ("Options", "encoders", "`train.encoder_options` of the encoder `{}`"),
+)
 TOP = ("run", "models", "datasets", "image_datasets", "seed")
 NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
 BOUNDS = ((Ge, "ge", "at least"), (Gt, "gt", "above"), (Le, "le", "at most"), (Lt, "lt", "below"))
@@ -36,7 +43,14 @@ def reference() -> str:
         heading("`run`", Run),
         heading("A data set, `datasets.{name}`", Dataset),
         heading("A data set of pictures, `image_datasets.{name}`", ImageDataset),
+        heading("Options of every task, `train.task_options.{task}`", TaskOptions),
     ]
+    for kind, folder, title in OPTIONS:
+        parts += [
+            heading(title.format(name), section)
+            for name in options.names(folder)
+            if (section := options.options_class(folder, name, kind))
+        ]
     return "\n".join(parts)
 
 

@@ -69,6 +69,8 @@ class BoxFiles(Settings):
 class Dataset(Settings):
     """A data set of video. It may change any key of any stage's section."""
 
+    renamed = {"direct": "from_frames"}  # noqa: RUF012
+
     reader: str = Field(
         description="How the files are laid out; a file in workflow/ssmtl/datasets/video."
     )
@@ -143,6 +145,8 @@ class Dataset(Settings):
 
 class ImageDataset(Settings):
     """A data set of pictures. It may change any key of the images, train and score sections."""
+
+    respelt = {"classes": ([], "null, for all")}  # noqa: RUF012
 
     reader: str = Field(
         description="How the files are laid out; a file in workflow/ssmtl/datasets/images."

@@ -59,6 +59,8 @@ class ModelChanges(Settings):
 class Ablation(Settings):
     """What `results/{dataset}/ablation.html` compares; each variant is a model."""
 
+    respelt = {"model": ("", "null, for the data set's first")}  # noqa: RUF012
+
     model: str | None = Field(
         None,
         description="The model whose parts are taken away; null for the data set's first.",

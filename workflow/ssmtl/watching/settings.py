@@ -8,6 +8,12 @@ from ssmtl.core.settings import Above, Settings, Share
 class Watch(Settings):
     """Options of `ssmtl watch`, given on its command line; no rule reads them."""
 
+    respelt = {  # noqa: RUF012
+        "threshold": (0, "null, to have it chosen"),
+        "ignore": ("", "null"),
+        "give_up": (0, "null, for never"),
+    }
+
     false_alarms_per_hour: float = Field(
         1.0,
         gt=0,
