@@ -1,7 +1,12 @@
 """Watching gives the batch pipeline's scores, from a file, a folder and an HTTP stream."""
 
 import json
+import os
 import runpy
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
@@ -88,7 +93,7 @@ def test_a_video_file(built, watch, tmp_path):
 def test_an_http_stream(built, watch, tmp_path):
     body = write_lossless(tmp_path / "film.ts", pictures(built, "05")).read_bytes()
     with served([{"body": body, "length": True}]) as url:
-        assert_equal(built, watch(url), "05", url)
+        assert_equal(built, watch(url), "05", "http://127.0.0.1")  # all that is shown of it
 
 
 def test_a_cut_stream_is_picked_up_again(built, watch, tmp_path, caplog):
@@ -105,8 +110,8 @@ def test_a_cut_stream_is_picked_up_again(built, watch, tmp_path, caplog):
         found = frames["combined"].iloc[part * FRAMES : (part + 1) * FRAMES]
         assert np.allclose(found, batch_frames(built, clip)[0], rtol=0, atol=1e-4)
     said = caplog.text
-    assert f"{url}: no connection" in said and "connecting again" in said
-    assert f"{url}: connected again after" in said and "giving up" in said
+    assert "http://127.0.0.1: no connection" in said and "connecting again" in said
+    assert "http://127.0.0.1: connected again after" in said and "giving up" in said
 
 
 def test_events_and_their_clips(built, watch, caplog):
@@ -213,3 +218,33 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
     cli.main(["watch", str(video), *where, "--threshold", "0.01"])
     assert (tmp_path / "events/events.jsonl").read_text().count("\n") == 1
     assert (tmp_path / "events/clips/event_0001.mp4").stat().st_size > 1000
+
+
+def test_a_stopped_watcher_ends_soon_and_tells_no_password(built, tmp_path):
+    """A process of its own: SIGTERM while pictures come; nothing of the address is anywhere."""
+    secret = "S3cretPw"
+    body = write_lossless(tmp_path / "film.ts", pictures(built, "05") * 4).read_bytes()
+    pieces = [body[start : start + 1880] for start in range(0, len(body), 1880)]
+    command = [sys.executable, "-m", "ssmtl", "watch", "env:CAMERA", "--threshold", "0.01"]
+    command += ["--model", str(built.path(WATCHER)), "--output", str(tmp_path / "found")]
+    with served([{"body": b"", "pieces": pieces * 50, "every": 0.005}]) as url:
+        address = url.replace("http://", f"http://admin:pa#{secret}@") + f"?token={secret}"
+        environment = os.environ | {"CAMERA": address}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+            lines = []
+            for line in process.stderr:
+                lines.append(line.decode())
+                if "event 1 begins" in lines[-1]:
+                    break
+            listed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+            stopped = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            lines += process.stderr.read().decode().splitlines(keepends=True)
+            process.wait(20)
+            assert time.monotonic() - stopped < 10
+    said = "".join(lines)
+    assert process.returncode == 0 and "Traceback" not in said, said
+    assert "stopping" in said and "event 1 ends" in said and "http://127.0.0.1" in said
+    written = [p.read_bytes() for p in (tmp_path / "found").rglob("*") if p.is_file()]
+    assert len((tmp_path / "found/events.jsonl").read_text().splitlines()) == 1
+    assert not any(secret.encode() in data for data in [said.encode(), *written, *listed])
