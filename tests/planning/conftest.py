@@ -1,6 +1,7 @@
 """A configuration of made footage and pictures."""
 
 import copy
+import json
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from ssmtl import config as tree
+from ssmtl.core.digest import ROOT
 from ssmtl.planning.jobs import Jobs
 
 CLIPS = {"train": ["a", "b", "c"], "test": ["01", "02", "03", "04", "05"]}
@@ -15,7 +17,10 @@ CLASSES = {"train": ["cat", "dog"], "test": ["cat", "dog", "owl"]}
 
 CONFIG = {
     "run": {"datasets": ["yard"], "seeds": [0, 1]},
-    "models": {"tiny": {"evaluate": {"sigma": 2}}, "wide": {"train": {"width": "wide"}}},
+    "models": {
+        "tiny": {"evaluate": {"sigma": 2}},
+        "wide": {"train": {"encoder_options": {"width": "wide"}}},
+    },
     "datasets": {
         "yard": {
             "reader": "videos",
@@ -76,7 +81,8 @@ def project(tmp_path, monkeypatch) -> Path:
             cv2.imwrite(str(folder / "0.png"), picture)
     released = tmp_path / "taken/tiny"
     released.mkdir(parents=True)
-    (released / "model.json").write_text('{"seed": 7}')
+    card = json.loads((ROOT.parent / "models/demo-best/model.json").read_text())
+    (released / "model.json").write_text(json.dumps(card | {"seed": 7}))
     return tmp_path
 
 

@@ -59,7 +59,7 @@ def test_suffixes_of_masks_changed(project):
 
 
 def test_code_changed(project):
-    insert_statement(project.path("workflow/ssmtl/stages/cubes.py"), "crop")
+    insert_statement(project.path("workflow/ssmtl/stages/cubes.py"), "expanded")
     assert project.planned() == jobs("cubes", "teachers", *MODEL, "score", *END)
 
 

@@ -57,7 +57,7 @@ def test_a_released_model_in_a_folder_of_any_name(project):
     run = "results/toy/models/tiny/seed0"
     shutil.copytree(project.path(run), project.path(NASTY))
     project.change({"tiny": NASTY}, "datasets", "toy", "released")
-    project.build("--force", "--", f"{run}/model.safetensors")
+    project.build(f"{run}/model.safetensors", "--force")
     assert project.path(f"{run}/model.json").read_bytes() == (
         project.path(f"{NASTY}/model.json").read_bytes()
     )

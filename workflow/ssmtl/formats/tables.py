@@ -1,14 +1,19 @@
 """JSON and CSV files. Text is text: a clip may be called NA, 01, 1e5 or True."""
 
+from __future__ import annotations
+
 import csv
 import io
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ssmtl.core.errors import InputError, environment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WHOLE = r"[+-]?[0-9]{1,15}"
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
@@ -65,6 +70,8 @@ def read_csv(
 
 def read_cells(path: Path) -> pd.DataFrame:
     """A CSV file with every cell as text; InputError unless all rows are as long as the first."""
+    import pandas as pd  # here, since every start of the workflow reads a JSON file at most
+
     content = read_text(path)
     if not content.endswith("\n"):
         raise unreadable(path, "its end is missing")
