@@ -205,14 +205,14 @@ def prepended(name: str, text: str) -> Edit:
 
 
 def imported_for_types(root: Path) -> None:
-    path = module_of(root, "", "expanded")
+    path = module_of(root, "stages", "expanded")
     text = "if TYPE_CHECKING:\n    from ssmtl.reporting.plots import save\n"
     path.write_text(path.read_text() + f"\nfrom typing import TYPE_CHECKING\n\n{text}")
 
 
 def another_import(root: Path) -> None:
     """A function gets what it calls from elsewhere; it reads as before."""
-    path = module_of(root, "", "expanded")
+    path = module_of(root, "stages", "expanded")
 
     def change(tree: ast.Module) -> None:
         insert(function(tree, "expanded"), "floor(1)")

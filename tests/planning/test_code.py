@@ -103,7 +103,7 @@ EDITS: list[tuple[str, Edit, set[str]]] = [
         NOTHING,
     ),
     ("a comment", appended("core/store.py", "\n# a comment\n"), NOTHING),
-    ("a docstring", edited("", "expanded", reworded), NOTHING),
+    ("a docstring", edited("stages", "expanded", reworded), NOTHING),
     ("texts of logs", within("stages", "build_manifest", TEXTS_OF_LOGS), NOTHING),
     ("new lines of logs", within("stages", "make_cubes", logging_lines), NOTHING),
     ("texts of errors", within("stages", "extract_frames", TEXTS_OF_ERRORS), NOTHING),
@@ -123,7 +123,7 @@ EDITS: list[tuple[str, Edit, set[str]]] = [
         NOTHING,
     ),
     # What changes results
-    ("cropping", computes("", "expanded"), {"cubes", "score_frames"}),
+    ("boxes that are cropped", computes("stages", "expanded"), {"cubes", "score_frames"}),
     ("an import", another_import, {"cubes", "score_frames"}),
     ("learning", computes("learning", "total_steps"), {"train"}),
     ("the encoder", computes("learning/encoders", "CNN3D"), LEARNT),
