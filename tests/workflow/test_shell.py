@@ -69,5 +69,5 @@ def test_a_reader_of_no_known_name_is_one_line(project, target):
     project.change(NASTY, "datasets", "toy", "reader")
     done = project.snakemake("--", target)
     assert done.returncode != 0
-    assert done.stdout.count("no data set reader") >= 1 and "Traceback" not in done.stdout
+    assert "no data set reader" in done.stdout and "Traceback (most" not in done.stdout
     assert nothing_ran(project)
