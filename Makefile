@@ -32,8 +32,11 @@ test-slurm: $(BIN)/.installed
 bench: $(BIN)/.installed
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
-# Broken pictures and video, and what comes of them; longer with FUZZ="--seconds 3600".
+# Broken files of every kind, pictures and video; longer with SECONDS=3600 FUZZ="--seconds 3600".
+# What fails is kept in fuzz-failures/.
+SECONDS ?= 120
 fuzz: $(BIN)/.installed
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 	$(BIN)/python benchmarks/fuzz_media.py $(FUZZ) 2>/dev/null
 
 # Time and memory over 16 times longer and fuller clips; fails where memory grows.

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from ssmtl.core import machine
 from ssmtl.core.machine import cores, memory_limit
 
 GB = 2**30
@@ -71,3 +72,22 @@ def test_the_process_keeps_its_memory_by_itself():
         return int(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 
     assert faults("kept") < faults("plain") / 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_home_that_takes_no_cache_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "home").mkdir(mode=0o555)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert machine.with_cache(tmp_path / "c")["XDG_CACHE_HOME"] == str(tmp_path / "c")
+
+
+def test_the_cache_lies_where_it_may(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.setattr(os, "access", lambda path, mode: "proc" not in str(path))
+    assert machine.with_cache(tmp_path / "c")["XDG_CACHE_HOME"] == str(tmp_path / "c")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "XDG_CACHE_HOME" not in machine.with_cache(tmp_path / "c")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    assert machine.with_cache(tmp_path / "c")["XDG_CACHE_HOME"] == str(tmp_path / "own")

@@ -10,6 +10,7 @@ from types import FrameType
 from ssmtl.core.errors import InputError, environment
 
 BAD_INPUT = 2
+LONGEST = 600  # characters of a line
 # As a shell gives for a program that a signal ended.
 INTERRUPTED, TERMINATED, CLOSED_PIPE = (
     128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
@@ -49,10 +50,15 @@ def stop(line: str, status: int) -> None:
     sys.exit(status)
 
 
+def shortened(line: str) -> str:
+    """A line without the middle of what is far too long to be read, as a damaged file's content."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 4 :]}"
+
+
 def line_of(error: Exception) -> str | None:
     """What is said of an error, in one line; None where it is a bug."""
     if isinstance(error, InputError):
-        return " ".join(str(error).split())
+        return shortened(" ".join(str(error).split()))
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
         reason = str(error).split("\n")[0].rpartition("DefaultCPUAllocator: ")[2]
         return (

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ssmtl.cli.program import RUNNING, command
 from ssmtl.core.errors import InputError
+from ssmtl.core.machine import with_cache
 from ssmtl.core.pipeline import pipeline_folder
 
 CONFIG = "config.yaml"
@@ -42,7 +43,8 @@ def run(
     command += [] if {"--cores", "-c", "--jobs", "-j"} & given else ["--cores", "all"]
     command += [] if {"--quiet", "-q"} & given else ["--quiet", "rules"]
     pages = [page(target, known) for target in targets]
-    done = subprocess.run([*command, *options, "--", *pages]).returncode
+    environment = with_cache(Path(".snakemake", "cache"))
+    done = subprocess.run([*command, *options, "--", *pages], env=environment).returncode
     if done:
         sys.exit(done)
     print("\n".join(path for path in pages if Path(path).exists()))

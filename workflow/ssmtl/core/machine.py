@@ -69,3 +69,20 @@ def memory_limit(
             if file.exists() and (text := file.read_text().strip()) != "max":
                 limits.append(int(text))
     return min(limits)
+
+
+def with_cache(folder: Path) -> dict[str, str]:
+    """The environment for Snakemake, which keeps its cache in `folder` if the home takes none.
+
+    Accounts of services and batch systems often have no home, or one that is read-only.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        place = Path(given) if given else Path.home() / ".cache"
+    except RuntimeError:  # neither HOME nor an entry in the list of users
+        place = Path("/nowhere")
+    while not place.exists():
+        place = place.parent
+    if place.is_dir() and place != Path("/") and os.access(place, os.W_OK | os.X_OK):
+        return dict(os.environ)
+    return {**os.environ, "XDG_CACHE_HOME": str(folder.resolve())}

@@ -11,6 +11,7 @@ from ssmtl.formats.labels import parse_labels
 SPLITS = ("train", "test")
 
 
+LARGEST = {"fps": 1e6, "width": 1 << 16, "height": 1 << 16}
 NUMBERS = {"shard": int, "frames": int, "fps": float, "width": int, "height": int}
 
 
@@ -57,6 +58,8 @@ def check_rows(manifest: pd.DataFrame) -> None:
     for name in ("fps", "width", "height"):
         if not (manifest[name] > 0).all():  # nor NaN
             raise ValueError(f"a clip with the {name} {manifest[name].min():g}")
+        if (manifest[name] > LARGEST[name]).any():
+            raise ValueError(f"a clip with the {name} {manifest[name].max():g}")
     if (manifest.shard < 0).any():
         raise ValueError("a negative shard")
     for row in manifest.itertuples():

@@ -42,7 +42,7 @@ def read(text: str) -> str:
     try:
         found = json.loads(Path(text).read_text())
         text = "; ".join(" ".join(f"{x:g},{y:g}" for x, y in polygon) for polygon in found)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(
             f"{text}: no readable polygons ({error}); write [[[x, y], [x, y], [x, y]], ...]"
         ) from error

@@ -16,6 +16,7 @@ import yaml
 from ssmtl import config as tree
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.core.machine import with_cache
 from ssmtl.core.pipeline import pipeline_folder, shipped
 from ssmtl.datasets.clips import Clip, clips_in, left_out
 from ssmtl.media import polygons
@@ -75,7 +76,7 @@ def learn(
         ]
         command += ["--directory", str(work), "--cores", cores, "--quiet", "rules", "progress"]
         command += ["--nolock", "--rerun-incomplete", "--", TARGET]
-        if subprocess.run(command).returncode:
+        if subprocess.run(command, env=with_cache(work / ".cache")).returncode:
             raise InputError(f"{folder}: learning stopped, for the reason above")
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
