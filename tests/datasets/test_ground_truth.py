@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.clips import Clip, labels_digest
-from ssmtl.datasets.ground_truth import read_masks, read_tracks, truth_digest
+from ssmtl.datasets.ground_truth import read_masks, read_tracks, tracks_of, truth_digest
 from ssmtl.datasets.video import avenue, shanghaitech, ucsd, videos
 from ssmtl.evaluation.localisation import covered
 
@@ -213,3 +213,30 @@ def test_a_metric_needs_the_truth_of_all_clips(caplog):
     assert not caplog.records
     assert not covered(clips(("a", "3-5", "a.txt"), ("b", "2-4:fall", "")), "tracks")
     assert "1 of 2 anomalous clips have no tracks" in caplog.text and ": b;" in caplog.text
+
+
+def test_tracks_from_masks_are_components_in_space_and_time():
+    """Two regions that stay apart, one that touches by a corner of time and space, one that comes
+    back."""
+    masks = np.zeros((6, 12, 20), bool)
+    masks[0:3, 1:4, 1:5] = True  # stands for three frames
+    masks[3, 4:6, 5:7] = True  # touches it by a corner, a frame later
+    masks[5, 1:4, 1:5] = True  # back after a frame without any: another track
+    for frame in range(6):
+        masks[frame, 8:10, 2 * frame : 2 * frame + 3] = True  # moves, and overlaps itself
+    found = tracks_of(masks)
+    assert len(found.frame) == 3 + 1 + 1 + 6
+    by_track = {t: found.frame[found.track == t].tolist() for t in set(found.track)}
+    assert sorted(by_track.values()) == [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [5]]
+    first = found.box[(found.frame == 0) & (found.box[:, 1] == 1)]
+    assert first.tolist() == [[1, 1, 5, 4]], "a box ends behind its last pixel"
+    assert tracks_of(masks[:0]).track.shape == (0,)
+
+
+def test_regions_that_merge_are_one_track_from_their_start():
+    masks = np.zeros((3, 5, 9), bool)
+    masks[0, 1:3, [1, 7]] = True
+    masks[1, 1:3, 1:8] = True
+    masks[2, 1:3, [1, 7]] = True
+    found = tracks_of(masks)
+    assert found.frame.tolist() == [0, 0, 1, 2, 2] and set(found.track) == {0}

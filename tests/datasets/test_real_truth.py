@@ -1,28 +1,16 @@
 """The published truth of Avenue, ShanghaiTech and Ped2, read by our readers, its totals checked.
 
-Needs the files, which nobody may hand on: SSMTL_DATA names the folder that holds `avenue`,
-`shanghaitech` and `ped2`.
+Needs the files, which nobody may hand on.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
-import pytest
+from real_data import DATA, needs
 
 from ssmtl.datasets import ground_truth, labels
 from ssmtl.datasets.video import avenue, shanghaitech, ucsd
 from ssmtl.formats.labels import to_array
-
-DATA = Path(os.environ.get("SSMTL_DATA", "nowhere"))
-
-
-def real(*parts: str) -> Path:
-    """A folder of the real data; skips the test where it is not there."""
-    path = DATA.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"SSMTL_DATA: no {'/'.join(parts)} there")
-    return path
 
 
 def tracks_and_regions(clips: list[ground_truth.Tracks]) -> tuple[int, int]:
@@ -39,9 +27,10 @@ def with_footage(root: Path, names: list[str], *links: tuple[str, Path]) -> Path
     return root
 
 
+@needs("avenue/testing_label_mask")
 def test_avenue_masks(tmp_path):
     """21 clips, 15,324 masks of 360 x 640, 3,712 of their frames anomalous."""
-    masks = real("avenue", "testing_label_mask")
+    masks = DATA / "avenue" / "testing_label_mask"
     names = [f"{number:02d}" for number in range(1, 22)]
     root = with_footage(tmp_path, names, ("truth/testing_label_mask", masks))
     clips = avenue.list_clips(root, tracks="from_masks")
@@ -61,10 +50,11 @@ def test_avenue_masks(tmp_path):
     assert (len(clips), frames, anomalous) == (21, 15_324, 3_712)
 
 
+@needs("shanghaitech/annotations")
 def test_shanghaitech_tracks_and_masks(tmp_path):
     """107 clips, 40,791 frames; 158 tracks of 18,937 regions."""
-    frames = real("shanghaitech", "test_frame_mask")
-    tracks = real("shanghaitech", "annotations", "ShanghaiTech")
+    frames = DATA / "shanghaitech" / "test_frame_mask"
+    tracks = DATA / "shanghaitech" / "annotations" / "ShanghaiTech"
     names = sorted(path.stem for path in frames.glob("*.npy"))
     places = ("testing/test_frame_mask", frames), ("tracks", tracks)
     clips = shanghaitech.list_clips(with_footage(tmp_path, names, *places))
@@ -78,9 +68,10 @@ def test_shanghaitech_tracks_and_masks(tmp_path):
     assert tracks_and_regions(found) == (158, 18_937)
 
 
+@needs("ped2/testing/masks")
 def test_ped2_tracks_from_masks():
     """Every labelled frame has a region; a region is where its mask is."""
-    root = real("ped2")
+    root = DATA / "ped2"
     clips = [c for c in ucsd.list_clips(root, "ped2", "from_masks") if c.split == "test"]
     for clip in clips[:2]:
         count = len(list(Path(clip.source).glob("*.jpg")))

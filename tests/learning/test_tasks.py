@@ -274,3 +274,17 @@ def test_damaged_models_are_refused(tmp_path, change, message):
 def test_every_task_file_holds_its_task():
     for name in tasks.available():
         assert tasks.load(name).name == name
+
+
+def test_the_smallest_gap_of_an_intermittent_cube():
+    """With gaps from 2 on no neighbour of the middle is taken, and every way may be drawn."""
+    draw = torch.linspace(0, 0.999, 400, dtype=torch.float64)
+    valid = torch.tensor([[0, 25]]).expand(400, 2)
+    index, usable = intermittent_indices(valid, 12, 3, 4, draw, min_gap=2)
+    gaps = index.diff(dim=1)
+    assert usable.all() and gaps.min() == 2 and gaps.max() == 4
+    assert (index[0] == torch.tensor([6, 8, 10, 12, 14, 16, 18])).all(), "the shortest way counts"
+    tight = torch.tensor([[7, 18]])
+    index, usable = intermittent_indices(tight, 12, 3, 4, draw[:1], min_gap=2)
+    assert not usable.any(), "six frames on each side are needed"
+    assert index.min() >= 0 and index.max() <= 24
