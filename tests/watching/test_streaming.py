@@ -1,4 +1,4 @@
-"""The parts of watching: threads, frame scores, thresholds, polygons and live sources."""
+"""The parts of watching: threads, frame scores, polygons and live sources."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from ssmtl.core.threads import Prefetcher
 from ssmtl.evaluation.anomaly_map import causal_weights, frame_scores, smooth
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.media import codec, polygons
-from ssmtl.watching import sources, threshold
+from ssmtl.watching import sources
 from ssmtl.watching.frame_scores import FrameScores
 from ssmtl.watching.stream import ended_early
 
@@ -129,32 +129,7 @@ def test_batches_are_full_unless_that_takes_too_long():
         assert [len(batch) for batch in ahead.batches(3, 0.05)] == [1, 1, 1]
 
 
-# ---------------------------------------------------------------- threshold and polygons
-
-
-def clip(score, fps=1.0):
-    return threshold.NormalClip("a", fps, np.array(score, float))
-
-
-def test_events_are_runs_over_small_gaps():
-    above = np.array([0, 1, 1, 0, 1, 0, 0, 0, 1], bool)
-    assert [threshold.events(above, gap) for gap in (1, 2, 3, 4)] == [3, 2, 2, 1]
-    assert threshold.events(np.zeros(5, bool), 1) == 0
-
-
-@pytest.mark.parametrize("per_hour", [1, 3, 10])
-def test_the_threshold_keeps_the_rate_of_false_alarms(per_hour):
-    rng = np.random.default_rng(0)
-    clips = [clip(smooth(rng.random(3600).astype(np.float32), 3, "replicate")) for _ in range(2)]
-    limit = threshold.choose(clips, per_hour, 2)
-    found = [sum(threshold.events(c.score > t, 2) for c in clips) for t in (limit, limit - 1e-9)]
-    assert found[0] <= 2 * per_hour < found[1]
-
-
-def test_too_little_normal_video_is_said(caplog):
-    limit = threshold.choose([clip([0.1, 0.3, 0.2])], 1, 2)
-    assert limit == pytest.approx(0.3 + np.std([0.1, 0.3, 0.2]))
-    assert "too little" in caplog.text and "0.1 minutes" in caplog.text
+# ---------------------------------------------------------------- polygons
 
 
 def test_polygons_hold_centres():

@@ -65,20 +65,31 @@ def make_watcher(
     clips = [
         (clip, *scores) for path in frames for clip, *scores in normal_scores(path, card, scorer)
     ]
-    tables = [
-        pd.DataFrame({"clip": clip, "time": np.arange(len(score)) / fps, "score": score})
-        for clip, fps, score in clips
-    ]
-    with store.replacing(output / NORMAL) as path:
-        pd.concat(tables).to_csv(path, index=False, float_format="%.6f")
-    about = {
-        "ssmtl": __version__,
-        "settings": settings,
-        "normal": {clip: {"fps": fps, "frames": len(score)} for clip, fps, score in clips},
-    }
-    with store.replacing(output / CARD) as path:
-        path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    about = {"ssmtl": __version__, "settings": settings}
+    write_normal(output, [NormalClip(*clip) for clip in clips], about)
     log.info("%s: ready to watch with: ssmtl watch --model %s VIDEO", output, output)
+
+
+def write_normal(folder: Path, clips: list[NormalClip], about: dict | None = None) -> None:
+    """Writes the frame scores of normal clips, from which the threshold is chosen.
+
+    about: what the watcher's card says beside them; what it says today where not given. Stretches
+    of one clip are told apart by their number.
+    """
+    names: dict[str, NormalClip] = {}
+    for clip in clips:
+        number = sum(known.name == clip.name for known in names.values())
+        names[f"{clip.name} ({number + 1})" if number else clip.name] = clip
+    tables = [
+        pd.DataFrame({"clip": name, "time": np.arange(len(c.score)) / c.fps, "score": c.score})
+        for name, c in names.items()
+    ]
+    normal = {name: {"fps": c.fps, "frames": len(c.score)} for name, c in names.items()}
+    about = (read_about(folder) if about is None else about) | {"normal": normal}
+    with store.replacing(folder / NORMAL) as path:
+        pd.concat(tables).to_csv(path, index=False, float_format="%.6f")
+    with store.replacing(folder / CARD) as path:
+        path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 
 def kept(name: str | None, folder: Path, key: str) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ssmtl import config as tree
+from ssmtl import config as config_tree
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import with_cache
@@ -21,7 +21,9 @@ from ssmtl.core.pipeline import pipeline_folder, shipped
 from ssmtl.datasets.clips import Clip, clips_in, left_out
 from ssmtl.media import polygons
 from ssmtl.stages.manifest import probe
-from ssmtl.watching.folder import CARD
+from ssmtl.watching.folder import CARD, NORMAL, read_watcher, scorer_of, write_normal
+from ssmtl.watching.normal import kept_back, normal_scores
+from ssmtl.watching.threshold import choose, say
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +55,20 @@ def learn(
     config = configuration(detect, changes, ignore, fps)
     if names := left_out(folder):
         log.warning("%s: left out, no video by their names: %s", folder, names)
-    least = 2 * tree.settings(config, "cubes", "footage")["radius"] + 1
+    least = 2 * config_tree.settings(config, "cubes", "footage")["radius"] + 1
     unusable = unusable_clips(clips, least)
-    if len(unusable) == len(clips):
+    usable = [clip for clip in clips if clip.name not in unusable]
+    if not usable:
         raise InputError(f"{folder}: none of the clips in it can be learnt from; add longer ones")
-    config["datasets"]["footage"]["exclude"] = unusable
+    reserved = kept_back(usable)
+    learnt = [clip for clip in usable if clip not in reserved]
     log.info(
-        "learning from %d clips in %s; everything on the way is in %s",
-        *(len(clips) - len(unusable), folder, work),
+        "learning from %d of the %d clips in %s, %d are kept back for the threshold; everything on "
+        "the way is in %s",
+        *(len(learnt), len(clips), folder, len(reserved), work),
     )
     with store.locked(work):
-        footage = work / "footage"
-        footage.mkdir(exist_ok=True)
-        link(footage / "train", folder.resolve())
+        link_clips(work / "footage" / "train", learnt)
         (work / "config.yaml").write_text(yaml.safe_dump(config))
         command = [
             sys.executable,
@@ -81,6 +84,7 @@ def learn(
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
                 shutil.copyfile(path, temporary)
+        set_threshold(output, reserved, work, fps)
     size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
     log.info(
         "%s is ready (%s may be deleted, %.2f GB, or kept to learn again); now\n"
@@ -135,7 +139,7 @@ def configuration(detect: dict, changes: Path | None, ignore: str | None, fps: f
         "models": {"own": own},
         "datasets": {"footage": data | {"fps": fps, "detect": detect | files} | sections},
     }
-    tree.check(config)
+    config_tree.check(config)
     return config
 
 
@@ -147,7 +151,34 @@ def found(name: str | None) -> str | None:
     return str(Path(name).resolve()) if Path(name).is_file() else name
 
 
-def link(path: Path, target: Path) -> None:
-    """Lets `path` lead to `target`, whatever it led to before."""
-    path.unlink(missing_ok=True)
-    os.symlink(target, path, target_is_directory=True)
+def link_clips(folder: Path, clips: list[Clip]) -> None:
+    """A folder that holds links to these clips, and nothing that it held before."""
+    if folder.is_symlink():  # as version 0.1 made it
+        folder.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for clip in clips:
+        source = Path(clip.source).resolve()
+        os.symlink(source, folder / Path(clip.source).name, target_is_directory=source.is_dir())
+
+
+def set_threshold(output: Path, reserved: list[Clip], work: Path, fps: float) -> None:
+    """Lets a watcher's threshold come from clips that nothing was learnt from, where there are any.
+
+    Otherwise it keeps those that calibrated the scores, and a line says so.
+    """
+    stages, normal = read_watcher(output)
+    values = config_tree.defaults("watch") | {"fps": fps}
+    if reserved:
+        files = sorted(path for path in output.iterdir() if path.is_file() and path.name != NORMAL)
+        mark = store.digest([store.file_digest(path) for path in files])
+        scorer = scorer_of(output, stages)
+        normal = list(normal_scores(reserved, scorer, values, work / "normal", mark))
+        write_normal(output, normal)
+    else:
+        log.warning(
+            "fewer than three clips: the threshold comes from video that also chose the weights "
+            "and the calibration, so expect more false alarms; add clips"
+        )
+    say(choose(normal, values["false_alarms_per_hour"], values["after"]))

@@ -104,7 +104,7 @@ def opened(model: Path, settings: dict) -> Ready:
     scorer = watcher.scorer_of(model, stages)
     limit = settings["threshold"]
     if limit is None:
-        limit = threshold.choose(normal, settings["false_alarms_per_hour"], settings["after"])
+        limit = promised(normal, settings)
     return Ready(scorer, limit, [clip.fps for clip in normal], settings)
 
 
@@ -200,6 +200,13 @@ class Pace:
                 "slower to it: learn from video of this rate",
                 *(self.name, rate, self.learnt),
             )
+
+
+def promised(normal: list[threshold.NormalClip], settings: dict) -> float:
+    """The threshold that keeps the false alarms asked for; what it promises is said."""
+    promise = threshold.choose(normal, settings["false_alarms_per_hour"], settings["after"])
+    threshold.say(promise)
+    return promise.threshold
 
 
 def watched(segment: sources.Segment, scorer: Scorer) -> Iterator[tuple]:

@@ -1,0 +1,64 @@
+"""Normal video that chose nothing: which clips `learn` keeps back for it, and how they score."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssmtl.core import store
+from ssmtl.core.progress import progress
+from ssmtl.datasets.clips import Clip
+from ssmtl.watching import sources
+from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.stream import Scorer
+from ssmtl.watching.threshold import NormalClip
+
+SHARE = 0.2  # of the clips that is kept back [D]
+
+
+def kept_back(clips: Sequence[Clip], share: float = SHARE) -> list[Clip]:
+    """The clips that nothing is learnt from, spread evenly over all in the order of their names.
+
+    Of fewer than three clips none: one has to train, and one to choose the weights.
+    """
+    count = min(max(1, round(share * len(clips))), len(clips) - 2)
+    if count < 1:
+        return []
+    ordered = sorted(clips, key=lambda clip: clip.name)
+    places = (np.arange(count) + 0.5) * len(ordered) / count
+    return [ordered[int(place)] for place in places]
+
+
+def normal_scores(
+    clips: Sequence[Clip], scorer: Scorer, settings: dict, folder: Path, mark: str
+) -> Iterator[NormalClip]:
+    """Smoothed frame scores of clips, as `watch` gives them, one for each unbroken stretch.
+
+    settings: the section watch; folder: where the scores are kept, to be used again if `mark`, a
+    digest of the watcher, is the same.
+    """
+    for clip in clips:
+        path = folder / f"{store.digest(clip.source, settings['fps'], mark)}.npz"
+        if not path.is_file():
+            scored = list(scored_segments(clip, scorer, settings))
+            arrays = {f"score{i}": one.score for i, one in enumerate(scored)}
+            rates = np.array([one.fps for one in scored], float)
+            folder.mkdir(parents=True, exist_ok=True)
+            with store.replacing(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, fps=rates, **arrays)
+        with np.load(path, allow_pickle=False) as kept:
+            for i, fps in enumerate(kept["fps"]):
+                yield NormalClip(clip.name, float(fps), kept[f"score{i}"])
+
+
+def scored_segments(clip: Clip, scorer: Scorer, settings: dict) -> Iterator[NormalClip]:
+    """A clip's unbroken stretches that are long enough for a cube."""
+    for segment in sources.segments(clip.source, settings, threading.Event()):
+        pictures = (frame.picture for frame in segment.frames)
+        found = progress(
+            scored_frames(pictures, scorer), f"normal scores of {clip.name}", "frame", segment.total
+        )
+        score = np.array([smoothed for _, _, smoothed in found], np.float32)
+        if len(score):
+            yield NormalClip(clip.name, segment.fps, score)
