@@ -167,8 +167,8 @@ class Mqtt:
     """A broker, with what Home Assistant needs to find the camera by itself.
 
     address: `mqtt://user:password@host:port` or `mqtts://...`. Topics, with the camera's name as
-    one word: `ssmtl/CAMERA/anomaly` (ON while an event goes on), `/event` (JSON), `/snapshot` (JPEG),
-    and `/status` (online or offline, by the broker itself where watching dies).
+    one word: `ssmtl/CAMERA/anomaly` (ON while an event goes on), `/event` (JSON), `/snapshot`
+    (JPEG), and `/status` (online or offline, by the broker itself where watching dies).
     """
 
     def __init__(self, address: str, camera: str, discovery: str = "homeassistant"):
