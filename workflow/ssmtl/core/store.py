@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2  # of our HDF5 files; version 0.1 wrote the first, and did not say so
 RELEASED = ("calibration",)  # kinds that models released with version 0.1 have
+NAMELESS = (errno.EIO, errno.EROFS, errno.ESTALE)  # of writes to an open file
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -50,9 +51,8 @@ def replacing(path: Path) -> Iterator[Path]:
                 f"{path}: the disk or quota is full; free some space and run again, "
                 "what is finished is kept"
             ) from error
-        named = getattr(error, "filename", None)
-        if named and Path(os.fsdecode(named)) in (temporary, path, *path.parents):
-            raise environment(error, path) or error from error
+        if failure := own_failure(error, (temporary, path, *path.parents)):
+            raise environment(failure, path) or error from error
         raise
     finally:
         with suppress(PermissionError, NotADirectoryError):  # then it was never made
@@ -60,6 +60,20 @@ def replacing(path: Path) -> Iterator[Path]:
                 shutil.rmtree(temporary)
             else:
                 temporary.unlink(missing_ok=True)
+
+
+def own_failure(error: BaseException | None, paths: tuple[Path, ...]) -> OSError | None:
+    """What the system said of one of these paths, among an error and what caused it.
+
+    A write that fails names no file, and is taken to be one of theirs.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            named = error.filename
+            if Path(os.fsdecode(named)) in paths if named else error.errno in NAMELESS:
+                return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def is_disk_full(error: BaseException | None) -> bool:
