@@ -174,7 +174,7 @@ def set_threshold(output: Path, reserved: list[Clip], work: Path, fps: float) ->
         files = sorted(path for path in output.iterdir() if path.is_file() and path.name != NORMAL)
         mark = store.digest([store.file_digest(path) for path in files])
         scorer = scorer_of(output, stages)
-        normal = list(normal_scores(reserved, scorer, values, work / "normal", mark))
+        normal = list(normal_scores(reserved, scorer, values, work / "normal", mark)) or normal
         write_normal(output, normal)
     else:
         log.warning(
