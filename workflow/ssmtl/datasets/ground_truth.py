@@ -164,17 +164,18 @@ def read_masks(path: Path, frames: int, shape: tuple[int, int] | None) -> Iterat
     is held in memory. Raises InputError unless there are `frames` masks of `shape` (None: any).
     """
     path = Path(path)
+    masks: Iterable[np.ndarray]
     if path.is_dir():
         files = image_files(path, MASK_SUFFIXES)
         count, masks = len(files), (decode_mask(f.read_bytes(), str(f)) for f in files)
     elif path.suffix == ".npy":
-        masks = loaded(path, np.load, mmap_mode="r", allow_pickle=False)
-        if masks.ndim != 3:
-            raise InputError(f"{path}: an array of shape {masks.shape}, not (T, H, W); {AGAIN}")
-        count = len(masks)
+        stack = loaded(path, np.load, mmap_mode="r", allow_pickle=False)
+        if stack.ndim != 3:
+            raise InputError(f"{path}: an array of shape {stack.shape}, not (T, H, W); {AGAIN}")
+        count, masks = len(stack), stack
     else:
-        masks = cells(path)
-        count = len(masks)
+        held = cells(path)
+        count, masks = len(held), held
     if count != frames:
         raise InputError(f"{path}: {count} masks for a clip of {frames} frames; {AGAIN}")
     return (checked(mask, shape, f"{path}, mask {i}") for i, mask in enumerate(masks))

@@ -74,7 +74,7 @@ def from_npy(path: Path, clip: str, frames: int) -> list[Interval]:
         raise InputError(f"{path}: a single value, not one per frame; {AGAIN}")
     if array.ndim == 1 and not np.isin(array, (0, 1)).all():
         raise InputError(f"{path}: clip {clip}: labels other than 0 and 1; {AGAIN}")
-    return fitting(array.reshape(len(array), -1).any(axis=1), clip, frames, path)
+    return fitting(np.any(array.reshape(len(array), -1), axis=1), clip, frames, path)
 
 
 def numbers(array: np.ndarray, path: Path | str) -> np.ndarray:
@@ -130,8 +130,10 @@ def from_m(path: Path, clip: str, frames: int) -> list[Interval]:
     text = re.sub(r"%.*", "", path.read_text(errors="replace"))
     cells = re.findall(r"\{\s*end\s*\+\s*1\s*\}\s*\.gt_frame\s*=\s*\[([^]]*)\]", text)
     cell = re.sub(r"\s*:\s*", ":", cell_of(cells, clip, path)).replace(",", " ")
-    ranges = [re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", part) for part in cell.split()]
-    if not all(ranges):
+    parts = cell.split()
+    found = (re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", part) for part in parts)
+    ranges = [match for match in found if match]
+    if len(ranges) < len(parts):
         raise InputError(f"{path}: clip {clip}: [{cell}] is no list of ranges such as 5:90")
     return [(int(match[1]) - 1, int(match[2] or match[1]) - 1, "") for match in ranges]
 

@@ -84,7 +84,7 @@ def walker(rng, times: Array, plan: Plan, kind: str = "", fall: tuple = ()) -> A
     phase = phase_at(times)
     distance = sign * (way.at(phase) - way.at(phase_at(np.float64(plan.moment))))
     pose = striding(gait, phase, way.hip_height(phase), reach, look.height)
-    parts = []
+    parts: list[Part] = []
     if kind == "carrying":
         pose, parts = carried(rng, pose, look)
     if kind == "falling":
@@ -152,8 +152,8 @@ def cyclist(rng, times: Array, plan: Plan) -> Actor:
 def bicycle_frame(times: Array, colour) -> list[Part]:
     rear, crank, seat = (-0.52, 0.33, 0), (-0.04, 0.29, 0), (-0.2, 0.9, 0)
     head, front, grip = (0.36, 0.86, 0), (0.55, 0.33, 0), (0.4, 1.04, 0)
-    tubes = ((rear, crank), (rear, seat), (crank, seat), (crank, head), (seat, head))
-    tubes += ((head, front), (head, grip))
+    tubes = [(rear, crank), (rear, seat), (crank, seat), (crank, head), (seat, head)]
+    tubes += [(head, front), (head, grip)]
     parts = [Part(still(tube, times), colour, (0.022, 0.022)) for tube in tubes]
     bar = still([(0.42, 1.04, -0.24), (0.42, 1.04, 0.24)], times)
     saddle = still([(-0.32, 0.94, 0), (-0.08, 0.95, 0)], times)

@@ -47,8 +47,8 @@ def outline(points: Array, radii: tuple[float, float] | None) -> Array:
     return np.concatenate(ends, axis=1)
 
 
-def edge(z: float) -> float:
-    """Half the width of the view at depth z, metres."""
+def edge(z):
+    """Half the width of the view at depth z (a number or an array), metres."""
     return WIDTH / 2 / FOCAL * z
 
 
@@ -77,4 +77,5 @@ def fill(image, polygon: NDArray[np.int32], colour, line: int) -> None:
 def darken(picture: NDArray[np.uint8], shade: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture under a shadow mask (0..255)."""
     light = 255 - cv2.GaussianBlur(shade, (5, 5), 1.2) * 0.42
-    return cv2.multiply(picture, cv2.merge([light.astype(np.uint8)] * 3), scale=1 / 255)
+    lit = cv2.multiply(picture, cv2.merge([light.astype(np.uint8)] * 3), scale=1 / 255)
+    return np.asarray(lit, np.uint8)

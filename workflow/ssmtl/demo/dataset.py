@@ -84,8 +84,11 @@ def render(
             csv.writer(file, lineterminator="\n").writerows([LABEL_COLUMNS, *labels])
         options = {"seed": seed, "split_role": split_role, "fps": FPS}
         options |= {"train_frames": train_frames, "test_frames": test_frames}
-        counts = {"train_clips": train_clips, "test_clips": test_clips}
-        counts["anomalous_frames"] = count_anomalous(labels)
+        counts = {
+            "train_clips": train_clips,
+            "test_clips": test_clips,
+            "anomalous_frames": count_anomalous(labels),
+        }
         (folder / "scenes.json").write_text(json.dumps(options | counts, indent=2) + "\n")
         if root.exists():
             shutil.rmtree(root)

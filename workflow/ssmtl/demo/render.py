@@ -102,7 +102,9 @@ def compose(drawings: list[Drawing], frame: int) -> tuple[NDArray[np.uint8], lis
     owner = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels: list[tuple[int, Drawing, str]] = []
     whole: list[int] = []
-    queue = [(d.depth[frame], index, d) for index, d in there]
+    queue: list[tuple[float, int, Drawing | Screen]] = [
+        (d.depth[frame], index, d) for index, d in there
+    ]
     queue += [(screen.depth, -1, screen) for screen in screens()]
     for _, index, item in sorted(queue, key=lambda entry: -entry[0]):
         if isinstance(item, Screen):
@@ -123,7 +125,8 @@ def compose(drawings: list[Drawing], frame: int) -> tuple[NDArray[np.uint8], lis
     left = np.bincount(owner.ravel(), minlength=len(labels) + 1)[1:]
     boxes = []
     for (index, item, name), pixels, seen in zip(labels, whole, left, strict=True):
-        xyxy = tuple(float(value) for value in item.boxes[name][frame])
+        x1, y1, x2, y2 = map(float, item.boxes[name][frame])
+        xyxy = x1, y1, x2, y2
         if pixels and inside(xyxy) > 0:
             kind = item.actor.kind if item.actor.odd[frame] else ""
             visible = inside(xyxy) * float(seen) / pixels
@@ -163,9 +166,9 @@ def render_film(
     video, boxes = np.empty((frames, HEIGHT, WIDTH, 3), np.uint8), []
     for frame in range(frames):
         picture, found = compose(drawings, frame)
-        picture = cv2.GaussianBlur(cv2.convertScaleAbs(picture, alpha=gain[frame]), (3, 3), 0.45)
+        lit = cv2.GaussianBlur(cv2.convertScaleAbs(picture, alpha=gain[frame]), (3, 3), 0.45)
         top, side = shifts[frame]
         noise = grain[top : top + HEIGHT, side : side + WIDTH]
-        video[frame] = cv2.add(picture, noise, dtype=cv2.CV_8U)
+        video[frame] = cv2.add(lit, noise, dtype=cv2.CV_8U)
         boxes += found
     return video, boxes

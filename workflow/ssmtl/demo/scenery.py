@@ -107,7 +107,7 @@ def screens() -> list[Screen]:
             fill(alpha, polygon, 255, cv2.LINE_AA)
         rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
         area = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        alpha = (alpha[area][..., None] / 255).astype(np.float32)
+        cover = (alpha[area][..., None] / 255).astype(np.float32)
         paint = cv2.dilate(paint, np.ones((3, 3)))[area] * (paint[area] == 0) + paint[area]
-        found.append(Screen(float(limbs[0][0][0, 0, 2]), area, paint, alpha))
+        found.append(Screen(float(limbs[0][0][0, 0, 2]), area, paint, cover))
     return found

@@ -101,7 +101,7 @@ def score_table(
 ) -> dict:
     """Micro and macro AUCs by border rule and score column."""
     labels = [table["label"].to_numpy(bool) for table in tables]
-    result = {}
+    result: dict[str, dict] = {}
     for border in BORDERS:
         result[border] = {}
         for column in columns:

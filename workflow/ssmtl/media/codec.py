@@ -55,7 +55,7 @@ def check_end(data: bytes, where: str) -> None:
 
 def decode_mask(data: bytes, where: str) -> np.ndarray:
     """Which pixels of an encoded image are not black, at any depth, bool (H, W)."""
-    return decode_depth(data, where).any(2)
+    return np.any(decode_depth(data, where), axis=2)
 
 
 def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:

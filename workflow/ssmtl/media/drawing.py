@@ -16,8 +16,9 @@ LEAST_WIDTH, MOST_WIDTH = 480, 960  # small pictures are enlarged, so that text 
 
 def shade(score: float) -> tuple[int, int, int]:
     """The colour of a score in [0, 1]."""
-    ramp = [np.interp(score, (0, 0.5, 1), stops) for stops in zip(LOW, MIDDLE, HIGH, strict=True)]
-    return tuple(int(value) for value in ramp)
+    stops = zip(LOW, MIDDLE, HIGH, strict=True)
+    red, green, blue = (int(np.interp(score, (0, 0.5, 1), each)) for each in stops)
+    return red, green, blue
 
 
 def write(picture: np.ndarray, text: str, place: tuple[int, int], colour=INK) -> None:

@@ -25,8 +25,9 @@ def parse(text: str) -> list[np.ndarray]:
 
 
 def corners(part: str, text: str) -> np.ndarray:
-    points = [POINT.fullmatch(word) for word in part.split()]
-    if len(points) < 3 or not all(points):
+    words = part.split()
+    points = [point for word in words if (point := POINT.fullmatch(word))]
+    if len(points) < max(3, len(words)):
         raise InputError(
             f"ignore: '{text}': '{part.strip()}' is no polygon; write three or more corners such "
             "as 10,20 90,20 90,60, and a semicolon between polygons"

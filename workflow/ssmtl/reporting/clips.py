@@ -93,10 +93,10 @@ def clip_videos(runs: list[Run], folders: list[Path], output: Path) -> dict[tupl
             f"{unused[0]}: not the videos of a model on this page; expected folders named "
             "{model}/seed{seed}, of the first seed of each model"
         )
-    files = {}
+    files: dict[tuple[str, str], Path] = {}
     for run in runs:
-        for clip in run.clips if of_runs[run.model] else ():
-            files[run.model, clip] = of_runs[run.model] / f"{clip}.mp4"
+        if folder := of_runs[run.model]:
+            files |= {(run.model, clip): folder / f"{clip}.mp4" for clip in run.clips}
     if missing := [path for path in files.values() if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such video; make the videos again")
     total = sum(path.stat().st_size for path in files.values()) * 4 / 3
@@ -117,7 +117,7 @@ def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list
         task: float(max(highest[task], highest[f"{task}_smoothed"])) or 1.0 for task in run.tasks
     }
     boxes = boxes_by_clip(run)
-    none = {"frame": [], "box": [], "score": [], "dominant_task": []}
+    none: dict[str, list] = {"frame": [], "box": [], "score": [], "dominant_task": []}
     shown = []
     for clip, frames in run.clips.items():
         shown.append(

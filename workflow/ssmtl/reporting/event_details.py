@@ -225,8 +225,8 @@ def direct_object(stages: Stages, clip: str, row: int) -> tuple:
         frames, device = Frames(source[clip]), torch.device("cpu")
         made = from_frames.batches(frames, one, detector, cubes, teachers, 1, device)
         ((cube, targets),) = made
-    cube = cube[0].numpy()
-    return cube, np.array((0, len(cube))), targets["class_probs"][0], classes
+    crops = cube[0].numpy()
+    return crops, np.array((0, len(crops))), targets["class_probs"][0], classes
 
 
 def object_details(run: Run, model, stages: Stages, objects: pd.DataFrame) -> list[dict]:

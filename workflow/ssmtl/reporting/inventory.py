@@ -63,9 +63,11 @@ def stage_times(folder: Path | None) -> list[dict]:
     folder: Snakemake's benchmarks of the data set, `{stage}_*.tsv`; stages that ran outside
     Snakemake have none. Memory is None where jobs were too short for it to be measured.
     """
-    times = []
-    for stage in TIMED if folder else ():
-        paths = sorted(Path(folder).glob(f"{stage}_*.tsv"))
+    times: list[dict] = []
+    if folder is None:
+        return times
+    for stage in TIMED:
+        paths = sorted(folder.glob(f"{stage}_*.tsv"))
         if not paths:
             continue
         rows = [row for path in paths for row in benchmark_rows(path)]

@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,9 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ssmtl.reporting import plots
 
 
+def is_known(value: float | None) -> TypeGuard[float]:
+    """Whether a value is there: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
 def known(values: Iterable[float | None]) -> list[float]:
-    """The values that are there: neither None nor NaN."""
-    return [value for value in values if value is not None and not math.isnan(value)]
+    """The values that are there."""
+    return [value for value in values if is_known(value)]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -25,7 +31,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 def percent(value: float | None) -> str:
     """0.9153 as '91.5'; a dash for what is not known."""
-    return f"{100 * value:.1f}" if known([value]) else plots.UNKNOWN
+    return f"{100 * value:.1f}" if is_known(value) else plots.UNKNOWN
 
 
 def spread(values: Iterable[float | None]) -> str:
@@ -56,7 +62,7 @@ def share(value: float) -> str:
 
 def heat(value: float | None) -> str:
     """Style of a table cell with an AUC: no colour at 0.5, strongest at 0 and 1."""
-    return f"--heat:{abs(value - 0.5):.2f}" if known([value]) else ""
+    return f"--heat:{abs(value - 0.5):.2f}" if is_known(value) else ""
 
 
 def verdict(gap: float | None) -> str | None:

@@ -6,7 +6,7 @@ No pyplot, so no global state; every column of scores has one colour, the same i
 import re
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -35,7 +35,7 @@ COLOURS = {
 }
 SPARE = ("#a8743c", "#5f9e2f", "#6c8ea8", "#c46a5a")  # for tasks that are not named above
 
-STYLE = {
+STYLE: Any = {  # matplotlib's own type knows each key by its name
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
@@ -236,7 +236,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    box = re.search(r'viewBox="[^"]*"', svg).group()
+    (box,) = re.findall(r'viewBox="[^"]*"', svg[: svg.index(">")])
     head = f'<svg class="plot" role="img" aria-label="{escape(description)}" {box}>'
     svg = head + svg[svg.index(">") + 1 :]
     svg = re.sub(r"<defs>\s*<style.*?</defs>", "", svg, flags=re.DOTALL)  # would style the page

@@ -9,14 +9,14 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ssmtl.evaluation.metrics.names import OF_FRAMES as METRICS
-from ssmtl.evaluation.metrics.names import OF_PLACES as LOCALISATION
+from ssmtl.evaluation.metrics.names import OF_FRAMES, OF_PLACES
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.metrics import read_metrics
 from ssmtl.formats.scores import read_scores
 from ssmtl.reporting.page import known, mean, spread, verdict
 
+METRICS, LOCALISATION = OF_FRAMES, OF_PLACES
 BORDERS = ("zero", "replicate")
 
 
@@ -115,9 +115,8 @@ def headline(runs: list[Run]) -> dict:
     border = runs[0].metrics["border"]
     combined = scores_of(runs, border, "combined", "micro")
     speed = scores_of(runs, border, "speed", "micro")
-    gap = None
-    if known(combined) and known(speed):
-        gap = 100 * (mean(combined) - mean(speed))
+    ours, theirs = mean(combined), mean(speed)
+    gap = None if ours is None or theirs is None else 100 * (ours - theirs)
     return {
         "model": runs[0].model,
         "seeds": len(runs),

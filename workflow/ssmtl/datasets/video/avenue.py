@@ -1,6 +1,7 @@
 """CUHK Avenue: the official videos and masks, and the JPEG layout of later code."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ssmtl.datasets.clips import (
@@ -50,8 +51,8 @@ def list_clips(root: Path, tracks: str = "files") -> list[Clip]:
     for train, test in LAYOUTS:
         # `ground_truth_demo` has a folder `testing_videos` too, so the training videos are the
         # mark; a released model needs none of them.
-        base = find_folder(root, lambda folder, train=train: (folder / train).is_dir()) or (
-            find_folder(root, lambda folder, test=test: is_footage(folder, test))
+        base = find_folder(root, partial(has_folder, name=train)) or (
+            find_folder(root, partial(is_footage, test=test))
         )
         if base is not None:
             masks, tables = mask_files(root), label_tables(base)
@@ -66,6 +67,10 @@ def list_clips(root: Path, tracks: str = "files") -> list[Clip]:
             ]
             return clips_in(base / train, "train") + with_tracks(clips, tracks)
     raise ABOUT.not_found(root, "training_videos and training/frames")
+
+
+def has_folder(folder: Path, name: str) -> bool:
+    return (folder / name).is_dir()
 
 
 def is_footage(folder: Path, test: str) -> bool:

@@ -1,5 +1,7 @@
 """Frame-level AUC: micro, and macro in three named conventions (docs/methods.md)."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -14,7 +16,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     return float(roc_auc_score(labels, scores))
 
 
-def padded(labels: np.ndarray, scores: np.ndarray) -> float:
+def padded(labels: np.ndarray, scores: np.ndarray) -> float | None:
     """AUC of a clip with one more frame of label 0, score 0 and one of label 1, score 1 [A].
 
     This is the authors' practice; it also defines clips of a single class.
@@ -34,9 +36,7 @@ def macro_padded(labels: list[np.ndarray], scores: list[np.ndarray]) -> float:
 
 def macro_strict(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | None:
     """Mean AUC over the clips that hold both classes; None where there is none."""
-    values = [auc(*clip) for clip in zip(labels, scores, strict=True)]
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
+    return mean_of_known(auc(*clip) for clip in zip(labels, scores, strict=True))
 
 
 def macro_normal_added(labels: list[np.ndarray], scores: list[np.ndarray]) -> float | None:
@@ -45,12 +45,16 @@ def macro_normal_added(labels: list[np.ndarray], scores: list[np.ndarray]) -> fl
     What the authors of SSMTL say they did (AED-SSMTL#11). Other clips stay as they are; those
     without anomalous frames have no AUC and are left out [D]. None where no clip is left.
     """
-    values = [
+    return mean_of_known(
         auc(np.append(label, False), np.append(score, 0.0)) if np.all(label) else auc(label, score)
         for label, score in zip(labels, scores, strict=True)
-    ]
-    values = [value for value in values if value is not None]
-    return float(np.mean(values)) if values else None
+    )
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are there; None without any."""
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
 
 
 def frame_metrics(labels: list[np.ndarray], scores: list[np.ndarray]) -> dict[str, float | None]:

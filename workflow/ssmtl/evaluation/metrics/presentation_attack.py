@@ -6,6 +6,8 @@ are accepted, BPCER the share of bona fide presentations that are rejected. Both
 only, so the thresholds that matter are the scores and minus infinity; equal scores fall together.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ssmtl.core.errors import InputError
@@ -14,13 +16,13 @@ MOST_BPCER = 0.05
 MEASURES = ("eer", "apcer_at_bpcer5", "apcer", "bpcer", "acer")
 
 
-def share_above(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def share_above(scores: np.ndarray, thresholds: Sequence[float] | np.ndarray) -> np.ndarray:
     """The share of scores (N,) above each threshold (K,): float64 (K,)."""
     # A count over N, not one minus a share: 3 of 60 must be 0.05 and no more.
     return (len(scores) - np.searchsorted(np.sort(scores), thresholds, "right")) / len(scores)
 
 
-def share_accepted(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def share_accepted(scores: np.ndarray, thresholds: Sequence[float] | np.ndarray) -> np.ndarray:
     """The share of scores (N,) that each threshold (K,) accepts: float64 (K,)."""
     return np.searchsorted(np.sort(scores), thresholds, "right") / len(scores)
 

@@ -54,7 +54,8 @@ class WideResNet(nn.Module):
     def __init__(self, depth: int = 16, width: int = 4):
         super().__init__()
         blocks = (depth - 4) // 6
-        layers, channels = [nn.Conv2d(3, 16, 3, padding=1, bias=False)], 16
+        layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, padding=1, bias=False)]
+        channels = 16
         for group, stride in enumerate((1, 2, 2)):
             filters = 16 * width << group
             for block in range(blocks):

@@ -25,7 +25,7 @@ class MiddleBox(Task):
                 "a picture, cnn3d"
             )
         # As many (nearest upsampling, convolution) stages as the encoder has poolings [P].
-        layers = []
+        layers: list[nn.Module] = []
         for stage in range(shapes.pools):
             last = stage == shapes.pools - 1
             layers.append(nn.Upsample(scale_factor=2))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -191,7 +192,7 @@ def write_report(
     cubes: list[Path],
     teachers: list[Path],
     runs: list[Path],
-    videos: list[Path] = (),
+    videos: Sequence[Path] = (),
     benchmarks: Path | None = None,
 ) -> None:
     """Writes the report of a data set: one HTML file that needs no network and no other file.
