@@ -492,7 +492,7 @@ def test_videos_table_of_intervals(footage):
     [
         ("01,4,6,", "0-based frames 0 to 5, found labels for 4 to 6"),
         ("01,4,3,", "found labels for 4 to 3"),
-        ("01,-1,3,", "found labels for -1 to 3"),
+        ("01,-1,3,", "line 2: 'first' must be a whole number, found '-1'"),
         ("01,1,3,a:b", "kind 'a:b' may not hold"),
         ("01,1,,", "line 2: 'last' must be a whole number, found ''"),
         ("03,1,2,", r"no clip 03 in .*test"),

@@ -18,7 +18,16 @@ TASKS = ["rotation", "jigsaw"]
 SEEDS = [0, 1]
 PLAN = {"references": ["shape"], "notes": ["A note."], "settings": {"images": {"size": 8}}}
 CARD = {
-    "spec": {"tasks": [], "classes": [], "settings": {}, "size": 8, "radius": 0, "max_gap": 1},
+    "spec": {
+        "tasks": [],
+        "task_options": {},
+        "encoder": "wideresnet",
+        "encoder_options": {},
+        "classes": [],
+        "size": 8,
+        "radius": 0,
+        "max_gap": 1,
+    },
     "seed": 0,
     "train": {"objects": 30, "cubes_seen": 640},
     "best": {"step": 20, "validation_loss": 0.5},

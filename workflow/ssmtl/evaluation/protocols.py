@@ -9,6 +9,7 @@ scores of every run is measured in every case; then what holds over all cases is
 and means and deviations are over seeds.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -325,20 +326,24 @@ def cell(row: pd.Series, figure: str) -> str:
     return f"{100 * mean:.1f}" + ("" if pd.isna(deviation) else f" ± {100 * deviation:.1f}")
 
 
+def reduced_references(summary: pd.DataFrame) -> list[str]:
+    """The references whose error reductions a summary has: `reduction_{reference}_mean`."""
+    found = (re.fullmatch(r"reduction_(.+)_mean", str(column)) for column in summary)
+    return [match[1] for match in found if match]
+
+
 def reductions_text(summary: pd.DataFrame) -> list[str]:
     """A sentence for each reference, of the mean over cases, or of all attacks pooled."""
     over = summary[summary["case"].isin(["mean", "pooled"]) & (summary["level"] == "all")]
     row = over[over["column"] == "combined"].iloc[0]
     sentences = []
-    for column in summary:
-        if not (column.startswith("reduction_") and column.endswith("_mean")):
-            continue
-        reference = column.removeprefix("reduction_").removesuffix("_mean")
-        if pd.isna(row[column]):
+    for reference in reduced_references(summary):
+        reduction = row[f"reduction_{reference}_mean"]
+        if pd.isna(reduction):
             sentences.append(f"{score_name(reference, '')} makes no AUROC error to reduce")
             continue
         text = cell(row, f"reduction_{reference}").lstrip("-")
-        less = "less" if row[column] >= 0 else "more"
+        less = "less" if reduction >= 0 else "more"
         sentences.append(f"{text} % {less} AUROC error than {score_name(reference, 'combined')}")
     return sentences
 
