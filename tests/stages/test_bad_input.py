@@ -15,8 +15,10 @@ from footage import TEST, write_boxes, write_folder, write_video
 
 from ssmtl import detection
 from ssmtl.core import store
+from ssmtl.core.errors import InputError
 from ssmtl.learning import training
 from ssmtl.learning.model import Model
+from ssmtl.scoring.objects import check_range
 
 
 def says(line: str, *words: str) -> None:
@@ -445,13 +447,21 @@ def test_ecdf_without_calibration(copy, refused):
     says(line, "calibration.h5", "no such file", "calibration")
 
 
-def test_score_outside_its_range(copy, refused):
+def test_weights_that_are_no_numbers(copy, refused):
+    """Refused as they are read: on a GPU some kernels lose what is not a number."""
     weights = safetensors.torch.load_file(copy.weights)
     weights["tasks.middle_box.head.1.weight"] *= float("nan")
     copy.weights.write_bytes(safetensors.torch.save(weights))
     copy.scores()[0].unlink()
     line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
-    says(line, "cubes.h5: clip x", "nan of middle_box is not in [0, 1]", "train the model again")
+    says(line, "model.safetensors", "tasks.middle_box.head.1.weight", "train the model again")
+
+
+@pytest.mark.parametrize("value", [float("nan"), -0.01, 1.01])
+def test_score_outside_its_range(value):
+    scores = {"right": np.array([0.0, 1.0]), "wrong": np.array([0.5, value])}
+    with pytest.raises(InputError, match=r"0\.h5: clip x: score .* of wrong is not in \[0, 1\]"):
+        check_range(scores, "0.h5: clip x")
 
 
 def test_scores_of_another_length_than_the_manifest(copy, refused):
