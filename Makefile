@@ -7,7 +7,7 @@ CORES ?= all
 WORKERS ?= 2
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm test-wheel bench fuzz growth lint format lock wheel docs tutorial clean
+.PHONY: demo ped2 test test-slurm test-wheel bench fuzz gpu-check growth lint format lock wheel docs tutorial clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -38,6 +38,10 @@ SECONDS ?= 120
 fuzz: $(BIN)/.installed
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
 	$(BIN)/python benchmarks/fuzz_media.py $(FUZZ) 2>/dev/null
+
+# The bars of speed on a GPU; GPU_CHECK="--device cpu" runs the same, smaller, without one.
+gpu-check:
+	PYTHONPATH=workflow $(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu_check.py $(GPU_CHECK)
 
 # Time and memory over 16 times longer and fuller clips; fails where memory grows.
 growth: $(BIN)/.installed

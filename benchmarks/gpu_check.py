@@ -3,9 +3,9 @@
     PYTHONPATH=workflow python benchmarks/gpu_check.py --output gpu.json
 
 It needs torch, torchvision, h5py, pandas, scipy, scikit-learn, OpenCV, pydantic, safetensors,
-psutil, tqdm and pytest; tests that need more are passed over with a line. It runs the tests of all that
-computes on a device, a short training of every encoder, and video to frame scores, and prints a
-line of PASS or FAIL for each bar. `--device cpu` runs the same, smaller and without the bars of
+psutil, tqdm and pytest; tests that need more are passed over with a line. It runs the tests of all
+that computes on a device, a short training of every encoder, and video to frame scores, and prints
+a line of PASS or FAIL for each bar. `--device cpu` runs the same, smaller and without the bars of
 speed, as CI does.
 """
 
