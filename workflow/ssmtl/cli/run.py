@@ -50,6 +50,30 @@ def run(
     print("\n".join(path for path in pages if Path(path).exists()))
 
 
+@command(RUNNING, quiet=True)
+def plan(dataset: str, /, *, objects: float = 4.0) -> None:
+    """Tell what a data set will take of disk and time, before anything runs.
+
+    The configuration is ./config.yaml, or the package's own where there is none.
+
+    Args:
+        dataset: Name of a data set of video.
+        objects: Objects in a frame, on average.
+    """
+    import yaml
+
+    from ssmtl import config as tree
+    from ssmtl.planning import volume
+
+    own = Path(CONFIG)
+    path = own if own.exists() else pipeline_folder() / CONFIG
+    config = yaml.safe_load(path.read_text()) or {}
+    tree.check(config)
+    footage = volume.footage_of(config, dataset)
+    shares = volume.plan(config, dataset, footage, objects, *volume.device_and_units())
+    print(volume.table(dataset, footage, shares, objects))
+
+
 def parted(words: list[str]) -> tuple[list[str], list[str]]:
     """Targets, and the options of Snakemake: what follows the first word that is one, up to a
     `--`, behind which there are targets again."""
