@@ -114,14 +114,13 @@ def model(depth: str, width: str):
     torch.manual_seed(0)
     spec = {
         "encoder": "cnn3d",
-        "depth": depth,
-        "width": width,
+        "encoder_options": {"depth": depth, "width": width},
         "tasks": ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"],
         "size": SIDE,
         "radius": 3,
         "max_gap": 4,
         "classes": [str(number) for number in range(CLASSES)],
-        "settings": {"distillation_weight": 0.5, "distillation_reduction": "mean"},
+        "task_options": {},
     }
     return models.build(spec).to(device())
 

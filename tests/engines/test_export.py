@@ -25,7 +25,7 @@ def test_the_released_model_scores_the_same_in_another_format(tmp_path, form, na
     export_model(path, model=DEMO, format=form, reduction="mean")
     beside = {"m.xml": ["m.bin", "m.xml"], "m.onnx": ["m.onnx"]}[name]
     assert sorted(file.name for file in path.parent.iterdir()) == beside
-    model, card = models.load(DEMO, {"distillation_reduction": "mean"})
+    model, card = models.load(DEMO, {"distillation": {"reduction": "mean"}})
     spec, rng = card["spec"], np.random.default_rng(5)
     shape = (9, 2 * spec["radius"] + 1, spec["size"], spec["size"], 3)
     cubes = rng.integers(0, 256, shape, dtype=np.uint8)

@@ -19,7 +19,7 @@ def export_model(output: Path, *, model: Path, format: str, reduction: str) -> N
     It takes `cubes` uint8 (N, 2t+1, S, S, 3) and, of video, `class_probs` float32 (N, C), and gives
     the score of each task by name, float32 (N,). InputError for a model that cannot be exported.
     """
-    network, card = models.load(model, {"distillation_reduction": reduction})
+    network, card = models.load(model, {"distillation": {"reduction": reduction}})
     spec = card["spec"]
     cube = (2 * spec["radius"] + 1, spec["size"], spec["size"], 3)
     inputs = {"cubes": engine.random_like(cube, torch.uint8)}
