@@ -454,7 +454,7 @@ def test_weights_that_are_no_numbers(copy, refused):
     copy.weights.write_bytes(safetensors.torch.save(weights))
     copy.scores()[0].unlink()
     line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
-    says(line, "model.safetensors", "tasks.middle_box.head.1.weight", "train the model again")
+    says(line, "model.safetensors", "tasks.middle_box.head.1.weight", "not finite")
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.01, 1.01])

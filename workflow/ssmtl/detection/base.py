@@ -90,6 +90,7 @@ class Detector:
         self.device = device
         calls = cores() if device.type == "cpu" else 2
         self.turns = Semaphore(calls)
+        self.network: Network | None = None
         if network is not None:
             how = {"precision": precision, "engine": engine, "calls": calls}
             self.network = Network(network, device, **how, uniform=True, bounded=True)
@@ -97,7 +98,7 @@ class Detector:
     @property
     def computed(self) -> str:
         """Precision and engine of the network, for the files that it makes."""
-        return str(self.network)
+        return str(self.network or "")
 
     def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """All candidates of a batch, before any threshold or suppression.
@@ -106,6 +107,8 @@ class Detector:
         Returns float32 boxes (B, A, 4) as x1 y1 x2 y2 in input pixels, objectness (B, A), ones for
         a head without it, and class_probs (B, A, C).
         """
+        if self.network is None:
+            raise NotImplementedError
         return self.network(images)
 
 

@@ -17,7 +17,7 @@ TEACHERS = Layout(
         "logits": Column("f4", ("objects", "outputs"), optional=True),
     },
     {"cubes": Attribute("str")},  # the digest of the clip's cubes
-    about={"split": hdf5.SPLIT, "classes": hdf5.NAMES},
+    about={"split": hdf5.SPLIT, "classes": hdf5.NAMES, "computed": hdf5.COMPUTED},
     relations=check_classes,
 )
 

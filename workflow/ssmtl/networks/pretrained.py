@@ -17,7 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssmtl.core.device import seed_everything
+from ssmtl import engines
 from ssmtl.core.errors import InputError
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -34,6 +34,21 @@ class Network(nn.Module):
         self.module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
+        self.how = {"precision": "auto", "engine": "auto"}
+        self.ready: dict[type[nn.Module], engines.Network] = {}
+
+    def run(self, kind: type[nn.Module], images: Tensor) -> Tensor:
+        """What a kind of output is for pictures, float32 (N, D), by the engine."""
+        if kind not in self.ready:
+            # Random weights make numbers that are too large for float16.
+            network = engines.Network(kind(self.module), self.mean.device, **self.how)
+            self.ready[kind] = network
+        return self.ready[kind](images)[0]
+
+    @property
+    def computed(self) -> str:
+        """Precision and engine, for the files that it makes; "" before its first use."""
+        return ", ".join(dict.fromkeys(map(str, self.ready.values())))
 
     def pictures(self, crops: Tensor, size: int) -> Tensor:
         """uint8 crops (N, S, S, 3) as the network expects them, float32 (N, 3, size, size)."""
@@ -45,18 +60,31 @@ class Network(nn.Module):
     @torch.inference_mode()
     def logits(self, crops: Tensor, size: int) -> Tensor:
         """Last-layer outputs before the softmax of uint8 crops (N, S, S, 3), float32 (N, C)."""
-        with self.half():
-            return self.module(self.pictures(crops, size)).float()
+        return self.run(Logits, self.pictures(crops, size))
 
     @torch.inference_mode()
     def features(self, crops: Tensor, size: int) -> Tensor:
         """What the last layer is given, of uint8 crops (N, S, S, 3), float32 (N, D)."""
-        with self.half():
-            maps = self.module.forward_features(self.pictures(crops, size))
-            return self.module.forward_head(maps, pre_logits=True).float()
+        return self.run(Pooled, self.pictures(crops, size))
 
-    def half(self):
-        return torch.autocast("cuda", torch.bfloat16, enabled=self.mean.is_cuda)
+
+class Logits(nn.Module):
+    """What a network of timm gives, as a tuple."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.module(images).float(),)
+
+
+class Pooled(Logits):
+    """What its last layer is given."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        maps = self.module.forward_features(images)
+        return (self.module.forward_head(maps, pre_logits=True).float(),)
 
 
 def load(name: str, seed: int = 0, key: str = "network") -> Network:
@@ -80,8 +108,9 @@ def resnet50(weights: str, seed: int, key: str) -> nn.Module:
     """
     network = timm.create_model("resnet50")
     if weights == "random":
-        seed_everything(seed)
-        state = torchvision.models.resnet50().state_dict()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            state = torchvision.models.resnet50().state_dict()
     else:
         source = torchvision.models.ResNet50_Weights[weights]
         try:

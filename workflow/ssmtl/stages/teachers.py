@@ -121,6 +121,7 @@ def write_teachers(
         network = None
         if split == "train":
             network = networks.load(settings["resnet"], settings["resnet_seed"], "teachers.resnet")
+            network.how = {key: settings[key] for key in ("precision", "engine")}
             network = network.to(device)
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
@@ -149,7 +150,8 @@ def write_teachers(
                     out[name] = values
                 out.attrs["cubes"] = group.attrs["digest"]
                 hdf5.complete(out, TEACHERS)
-        parts.merge(split=split, classes=json.dumps(classes))
+        by = [each.computed for each in (network, detector) if each is not None]
+        parts.merge(split=split, classes=json.dumps(classes), computed="; ".join(filter(None, by)))
 
 
 def logit_rows(network, group: h5py.Group, settings: dict, device) -> np.ndarray:
