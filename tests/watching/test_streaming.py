@@ -154,7 +154,7 @@ def test_polygons_are_read_from_json(tmp_path):
 # ---------------------------------------------------------------- live sources
 
 
-SETTINGS = {"timeout": 1.0, "give_up": 1.0, "fps": 25}
+SETTINGS = {"timeout": 1.0, "give_up": 3.0, "fps": 25}
 
 
 @pytest.fixture(scope="module")
