@@ -22,7 +22,7 @@ rule sensitivity:
         "python -m ssmtl sensitivity {output:q} --manifest {input.manifest:q} --scores {input.scores:q}"
         " --calibration {input.calibration:q} --configured {params.configured:q}"
         " --model-name {wildcards.model:q} --smoothing {params.smoothing:q}"
-        " --follow {params.follow} {params.options} 2>&1 | tee {log:q}"
+        " --follow {params.follow:q} {params.options} 2>&1 | tee {log:q}"
 
 
 rule sensitivity_page:

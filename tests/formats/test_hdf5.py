@@ -33,7 +33,7 @@ def whole(tmp_path_factory) -> dict[str, tuple[Path, hdf5.Layout]]:
     made_files.write_frames(paths["frames"], {"01": [rng.bytes(50) for _ in range(COUNT)]})
     made_files.write_detections(paths["detections"], {"01": COUNT}, classes=("a", "b"))
     crops = rng.integers(0, 256, (COUNT, 3, 8, 8, 3), np.uint8)
-    clips = {"01": {"cubes": crops, "resnet50": rng.random((COUNT, 1000), np.float32)}}
+    clips = {"01": {"cubes": crops, "logits": rng.random((COUNT, 1000), np.float32)}}
     made_files.write_cubes(paths["cubes"], paths["teachers"], clips, SETTINGS)
     made_files.write_images(paths["images"], {"cat": crops[:, :1]}, persons=["x"] * COUNT)
     rows = {"frame": np.arange(COUNT), "box": made_files.boxes(COUNT)}
@@ -153,8 +153,8 @@ def attribute(name, value):
         (FRAMES, attribute("encoding", "gif"), "the attribute 'encoding' is 'gif'"),
         (FRAMES, put("offsets", -1, 10**9), "the pictures take the bytes 0 to 1000000000 of 600"),
         (FRAMES, put("offsets", 2, 0), "'offsets' does not ascend"),
-        (TEACHERS, put("resnet50", (3, 3), 1e30), "its contents do not have their digest"),
-        (TEACHERS, put("resnet50", (3, 3), np.inf), "'resnet50' has a value that is not finite"),
+        (TEACHERS, put("logits", (3, 3), 1e30), "its contents do not have their digest"),
+        (TEACHERS, put("logits", (3, 3), np.inf), "'logits' has a value that is not finite"),
         (CUBES, put("valid", 1, [3, 3]), "'valid' is no part of a cube"),
         (CUBES, put("detection", -1, 99), "'detection' has row 99 of 12"),
         (CUBES, drop("cubes"), "either 'cubes' or 'bytes' and 'offsets' are expected"),

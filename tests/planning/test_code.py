@@ -43,7 +43,8 @@ PAGES |= {"summary", "videos", "watcher", "history"}
 PIPELINE = set(STAGES) - PAGES
 SCORING = {"calibrate", "score", "score_frames"}
 LEARNT = {"train", *SCORING}
-FRAMES = {"frames", "detect", "cubes", "teachers", "score_frames"}  # who writes and who reads them
+# Who writes and who reads them
+FRAMES = {"frames", "detect", "cubes", "teachers", "features", "score_frames"}
 
 
 def codes(package: Package) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_a_module_that_is_imported_by_name_is_named_by_settings():
 
 
 UNQUOTED = {"{params.options}", "{params.boxes}", "{params.source}", "{threads}", "{resources.gpu}"}
-UNQUOTED |= {"{params.cubes}", "{params.teachers}"}  # made by `flags`, which quotes
+UNQUOTED |= {"{params.cubes}", "{params.teachers}", "{params.features}"}  # of `flags`, which quotes
 
 
 @pytest.mark.parametrize("name", RULES)
