@@ -1,7 +1,7 @@
 """A tiny data set in the layout of the `videos` reader: rectangles that move, and their boxes.
 
 Train: two folders of JPEG images and one video; test: a folder of PNG images with an anomaly
-and a normal folder of JPEG images. With three test shards the second one is empty.
+and a normal folder of JPEG images. With three test shards one is empty.
 """
 
 import csv
@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 
 from ssmtl import cli
+from ssmtl.datasets.clips import shards_of
 
 WIDTH, HEIGHT = 64, 48
 TRAIN = {"a": 26, "b": 24, "film": 25}
 TEST = {"x": 30, "y": 25}
 TEST_SHARDS = 3
+X_SHARD = shards_of(TEST, TEST_SHARDS)["x"]
 ANOMALY = (10, 19)  # of test clip x
 CLASSES = ["square", "person"]
 COLUMNS = ["clip", "frame", "x1", "y1", "x2", "y2", "confidence", "p_square", "p_person"]

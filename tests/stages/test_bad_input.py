@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
-from footage import TEST, write_boxes, write_folder, write_video
+from footage import TEST, TEST_SHARDS, X_SHARD, run, write_boxes, write_folder, write_video
 
 from ssmtl import detection
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.datasets.clips import shards_of
+from ssmtl.detection import base
 from ssmtl.learning import training
 from ssmtl.learning.model import Model
 from ssmtl.scoring.objects import check_range
@@ -157,11 +159,11 @@ def test_frame_totals_other_than_expected(copy, refused):
 
 def test_clip_without_detections_scores_zero(copy, caplog):
     write_boxes(copy.root / "test.csv", {"y": 25})
-    copy.make_detections("test", 0)
+    copy.make_detections("test", X_SHARD)
     assert "clip x: no objects found" in caplog.text
-    copy.make_cubes("test", 0)
-    copy.make_teachers("test", 0)
-    copy.make_scores(0)
+    copy.make_cubes("test", X_SHARD)
+    copy.make_teachers("test", X_SHARD)
+    copy.make_scores(X_SHARD)
     copy.make_metrics()
     table = pd.read_csv(copy.metrics[1])
     empty = table[table["clip"] == "x"]
@@ -173,12 +175,13 @@ def test_clip_without_detections_scores_zero(copy, caplog):
 @pytest.mark.parametrize("fusion", ["mean", "ecdf"])
 def test_data_set_without_detections_can_be_scored(copy, caplog, fusion):
     write_boxes(copy.root / "test.csv", {})
-    for shard in (0, 2):
+    for shard in shards_of(TEST, TEST_SHARDS).values():
+        caplog.clear()
         copy.make_detections("test", shard)
         assert "no object in any clip" in caplog.text and "confidence" in caplog.text
         copy.make_cubes("test", shard)
         copy.make_teachers("test", shard)
-    for shard in range(3):
+    for shard in range(TEST_SHARDS):
         copy.make_scores(shard, "--fusion", fusion)
     copy.make_metrics()
     assert (pd.read_csv(copy.metrics[1])["combined_smoothed"] == 0).all()
@@ -299,9 +302,10 @@ def test_teachers_of_other_cubes(copy, refused, done):
     copy.make_cubes("train", 0, "--size", 16, "--scale", 1.5)
     line = refused(copy.make_model)
     says(line, "teachers.h5", "clip a does not belong to", "cubes.h5", "teachers stage again")
-    copy.make_cubes("test", 0, "--size", 16, "--scale", 1.5)
-    copy.scores()[0].unlink()
-    line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
+    copy.make_cubes("test", X_SHARD, "--size", 16, "--scale", 1.5)
+    output = copy.scores()[X_SHARD]
+    output.unlink()
+    line = refused(copy.make_scores, X_SHARD, absent=[output], within=copy.results)
     says(line, "teachers.h5", "clip x does not belong to")
 
 
@@ -334,20 +338,25 @@ def test_teachers_that_are_not_finite(copy, refused):
 
 
 def test_cubes_of_the_test_split(copy, refused):
-    files = ("--cubes", copy.path("cubes", "test"), "--teachers", copy.path("teachers", "test"))
-    line = refused(copy.make_model, *files, *copy.train)
-    says(line, "test/0/cubes.h5", "test split", "train on the training split")
+    """Whether or not the file has objects, alone or beside the training files."""
+    ours = ("--cubes", copy.path("cubes"), "--teachers", copy.path("teachers"))
+    for shard in range(TEST_SHARDS):
+        paths = (copy.path(stage, "test", shard) for stage in ("cubes", "teachers"))
+        files = tuple(zip(("--cubes", "--teachers"), paths, strict=True))
+        for given in (sum(files, ()), (*ours, *sum(files, ()))):
+            line = refused(run, "train", copy.model, *given, *copy.train)
+            says(line, f"test/{shard}/cubes.h5", "test split", "train on the training split")
 
 
 def test_cubes_too_small_for_the_encoder(copy, refused):
     copy.make_cubes("train", 0, "--size", 8)
     copy.make_teachers()
-    line = refused(copy.make_model, *copy.train, "--depth", "deep")
+    line = refused(copy.make_model, *copy.train, "--encoder-options.depth", "deep")
     says(line, "cubes.size 8", "too small", "use at least 32")
 
 
 def test_files_of_cubes_and_teachers_do_not_pair_up(copy, refused):
-    files = ("--cubes", copy.path("cubes"), copy.path("cubes"))
+    files = ("--cubes", copy.path("cubes"))  # beside those that `make_model` gives
     line = refused(copy.make_model, *files, *copy.train)
     says(line, "2 files of cubes and 1 of teachers", "one of each")
 
@@ -372,8 +381,9 @@ def test_out_of_memory_in_training(copy, refused, monkeypatch):
 
 def test_out_of_memory_in_scoring(copy, refused, monkeypatch):
     monkeypatch.setattr(Model, "scores", out_of_memory)
-    copy.scores()[0].unlink()
-    line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
+    output = copy.scores()[X_SHARD]
+    output.unlink()
+    line = refused(copy.make_scores, X_SHARD, absent=[output], within=copy.results)
     says(line, "score", "out of GPU memory", "lower score.batch")
     line = refused(copy.make_calibration)
     says(line, "calibrate", "out of GPU memory", "lower score.batch")
@@ -402,7 +412,7 @@ class Hungry(detection.Detector):
 def test_out_of_memory_in_detection(copy, refused, monkeypatch, caplog, room):
     detector = Hungry(("one", "two"), 64, torch.device("cpu"))
     detector.room = room
-    monkeypatch.setattr(detection, "load", lambda *_, **__: detector)
+    monkeypatch.setattr(base, "load", lambda *_, **__: detector)
     copy.path("detections").unlink()
     options = ("--backend", "darknet", "--image-size", 64)
     if room:  # smaller batches are tried first
@@ -419,31 +429,34 @@ def test_out_of_memory_in_detection(copy, refused, monkeypatch, caplog, room):
 def test_model_of_other_classes(copy, refused):
     text = (copy.root / "test.csv").read_text().replace("p_square,p_person", "p_person,p_square")
     (copy.root / "test.csv").write_text(text)
-    copy.make_detections("test"), copy.make_cubes("test"), copy.make_teachers("test")
-    copy.scores()[0].unlink()
-    line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
+    for make in (copy.make_detections, copy.make_cubes, copy.make_teachers):
+        make("test", X_SHARD)
+    output = copy.scores()[X_SHARD]
+    output.unlink()
+    line = refused(copy.make_scores, X_SHARD, absent=[output], within=copy.results)
     says(line, "model.safetensors", "detector classes 2 (square, person)", "2 (person, square)")
 
 
 @pytest.mark.parametrize(("option", "value", "ours"), [("size", 32, 16), ("radius", 2, 3)])
 def test_model_of_other_cubes(copy, refused, option, value, ours):
     size = () if option == "size" else ("--size", 16)
-    copy.make_cubes("test", 0, *size, f"--{option}", value)
-    copy.make_teachers("test", 0)
-    line = refused(copy.make_scores, 0)
+    copy.make_cubes("test", X_SHARD, *size, f"--{option}", value)
+    copy.make_teachers("test", X_SHARD)
+    line = refused(copy.make_scores, X_SHARD)
     says(line, "model.safetensors", f"cubes.{option} {ours}", f"the data has {value}")
 
 
 def test_missing_and_damaged_models(copy, refused):
     cut(copy.weights, 0.5)
-    says(refused(copy.make_scores), "model.safetensors", "does not fit model.json")
+    says(refused(copy.make_scores, X_SHARD), "model.safetensors", "does not fit model.json")
     copy.weights.unlink()
-    says(refused(copy.make_scores), "model.safetensors", "no such file", "train the model first")
+    line = refused(copy.make_scores, X_SHARD)
+    says(line, "model.safetensors", "no such file", "train the model first")
 
 
 def test_ecdf_without_calibration(copy, refused):
     (copy.model / "calibration.h5").unlink()
-    line = refused(copy.make_scores, 0, "--fusion", "ecdf")
+    line = refused(copy.make_scores, X_SHARD, "--fusion", "ecdf")
     says(line, "calibration.h5", "no such file", "calibration")
 
 
@@ -452,8 +465,9 @@ def test_weights_that_are_no_numbers(copy, refused):
     weights = safetensors.torch.load_file(copy.weights)
     weights["tasks.middle_box.head.1.weight"] *= float("nan")
     copy.weights.write_bytes(safetensors.torch.save(weights))
-    copy.scores()[0].unlink()
-    line = refused(copy.make_scores, 0, absent=[copy.scores()[0]], within=copy.results)
+    output = copy.scores()[X_SHARD]
+    output.unlink()
+    line = refused(copy.make_scores, X_SHARD, absent=[output], within=copy.results)
     says(line, "model.safetensors", "tasks.middle_box.head.1.weight", "not finite")
 
 
@@ -470,25 +484,25 @@ def test_scores_of_another_length_than_the_manifest(copy, refused):
     for path in copy.metrics:
         path.unlink()
     line = refused(copy.make_metrics, absent=copy.metrics, within=copy.results)
-    says(line, "0.h5", "clip x covers 30 frames", "the manifest says 29", "run")
+    says(line, f"scores/{X_SHARD}.h5", "clip x covers 30 frames", "the manifest says 29", "run")
 
 
 def test_clip_that_was_not_scored(copy, refused):
     for path in copy.metrics:
         path.unlink()
-    with store.read(copy.scores()[0], "scores") as file:
+    with store.read(copy.scores()[X_SHARD], "scores") as file:
         about = {key: file.attrs[key] for key in ("columns", "radius", "model", "seed", "normal")}
         settings = store.settings_of(file)
-    with store.create(copy.scores()[0], "scores", settings, **about):
+    with store.create(copy.scores()[X_SHARD], "scores", settings, **about):
         pass
     line = refused(copy.make_metrics, absent=copy.metrics)
     says(line, "no scores for clip x", "manifest.csv", "every clip must be scored")
 
 
 def test_even_filter(copy, refused):
-    says(refused(copy.make_metrics, "--filter-size", 8), "filter_size must be odd")
+    says(refused(copy.make_metrics, "--filter-size", 8), "evaluate.filter_size: 8 must be odd")
 
 
 def test_setting_out_of_its_range(copy, refused):
     line = refused(copy.make_frames, "train", 0, "--quality", 300)
-    says(line, "config: frames.quality", "300", "100")
+    says(line, "frames.quality", "300", "100")

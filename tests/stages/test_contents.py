@@ -20,6 +20,7 @@ from footage import (
     TEST_SHARDS,
     TRAIN,
     WIDTH,
+    X_SHARD,
     Pipeline,
     boxes_of,
     leftovers,
@@ -158,10 +159,10 @@ def test_boxes_below_the_confidence_are_left_out(copy):
     lines = (copy.root / "test.csv").read_text().splitlines()
     lines[1] = lines[1].replace(",0.9,", ",0.3,")
     (copy.root / "test.csv").write_text("\n".join(lines) + "\n")
-    with store.read(copy.path("detections", "test"), "detections") as file:
+    with store.read(copy.path("detections", "test", X_SHARD), "detections") as file:
         before = len(file["x"]["frame"])
-    copy.make_detections("test")
-    with store.read(copy.path("detections", "test"), "detections") as file:
+    copy.make_detections("test", X_SHARD)
+    with store.read(copy.path("detections", "test", X_SHARD), "detections") as file:
         assert len(file["x"]["frame"]) == before - 1
         assert file["x"]["frame"][0] == 1
 
@@ -300,9 +301,9 @@ def test_calibration_is_the_distribution_on_the_held_out_clips(done):
 
 
 def test_ecdf_fusion_is_the_mean_place_among_normal_scores(copy):
-    copy.make_scores(0, "--fusion", "ecdf")
+    copy.make_scores(X_SHARD, "--fusion", "ecdf")
     with (
-        store.read(copy.scores()[0], "scores") as file,
+        store.read(copy.scores()[X_SHARD], "scores") as file,
         store.read(copy.model / "calibration.h5", "calibration") as normal,
     ):
         group, places = file["x"], []

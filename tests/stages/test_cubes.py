@@ -85,7 +85,7 @@ def test_no_objects_give_an_empty_dataset(tmp_path):
 def test_box_filters():
     box = np.array([[0, 0, 40, 40], [5, 5, 15, 15], [35, 35, 55, 55], [60, 0, 64, 30]], np.float32)
     frame = np.array([0, 0, 0, 0])
-    off = {"min_side": 0, "max_aspect": 0, "nested": 0}
+    off = {"min_side": None, "max_aspect": None, "nested": None}
     assert cubes.keep_boxes(box, frame, **off).all()
     assert cubes.keep_boxes(box, frame, **off | {"min_side": 10}).tolist() == [1, 1, 1, 0]
     assert cubes.keep_boxes(box, frame, **off | {"max_aspect": 7}).tolist() == [1, 1, 1, 0]
@@ -96,7 +96,7 @@ def test_box_filters():
 
 
 def test_thinning():
-    assert cubes.thinned(7, 3, 0, 0).tolist() == [0, 3, 6]
+    assert cubes.thinned(7, 3, None, 0).tolist() == [0, 3, 6]
     some = cubes.thinned(100, 1, 10, 5)
     assert len(set(some)) == 10
     assert (np.diff(some) > 0).all()

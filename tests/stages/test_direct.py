@@ -7,9 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from footage import TEST, TEST_SHARDS, Pipeline, run
-
-from ssmtl.datasets.clips import shards_of
+from footage import X_SHARD, Pipeline, run
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
@@ -58,7 +56,6 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
         "batch": 5,
     }
     options = sum(((f"--{k.replace('_', '-')}", v) for k, v in given.items()), ())
-    objects = shards_of(TEST, TEST_SHARDS)["x"]  # a shard that has some
     teachers = (str(word).replace("--", "--teachers-") for word in options)
     for split in ("train", "test"):
         # The boxes alone, without their class vectors.
@@ -66,16 +63,16 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
         (copy.root / f"{split}.csv").write_text(
             "".join(",".join(line.split(",")[:7]) + "\n" for line in table)
         )
-        shard = objects if split == "test" else 0
+        shard = X_SHARD if split == "test" else 0
         copy.make_detections(split, shard)
         copy.make_cubes(split, shard)
         copy.make_teachers(split, shard, *options)
     copy.make_model()
     copy.make_calibration()
-    copy.make_scores(objects)
+    copy.make_scores(X_SHARD)
     output = tmp_path / "direct.h5"
-    score_directly(copy, output, objects, *CUBES, *teachers, "--batch", 7)
-    assert assert_equal(copy.scores()[objects], output)
+    score_directly(copy, output, X_SHARD, *CUBES, *teachers, "--batch", 7)
+    assert assert_equal(copy.scores()[X_SHARD], output)
 
 
 FEATURES = {"network": "random", "size": 32, "batch": 5, "flow_size": 64}
@@ -96,7 +93,7 @@ def test_tasks_without_training_score_the_same_both_ways(copy, tmp_path):
         score_directly(copy, output, shard, *CUBES, "--batch", 7, *given)
         objects += assert_equal(stored, output)
     assert objects > 20
-    with h5py.File(copy.scores()[1]) as file:
+    with h5py.File(copy.scores()[X_SHARD]) as file:
         assert json.loads(file.attrs["columns"])[:3] == ["velocity", "arrow_of_time", "appearance"]
         velocity = np.concatenate([group["velocity"][:] for group in file.values()])
         assert len(np.unique(velocity)) > 1
@@ -110,7 +107,7 @@ def test_a_model_of_nothing_to_learn(copy, refused):
     copy.make_features("train", 0, "--network", "random", "--size", 32)
     copy.make_model(*copy.train, *only, "--features", copy.path("features"))
     copy.make_calibration("--features", copy.path("features"))
-    line = refused(copy.make_scores, 1)
+    line = refused(copy.make_scores, X_SHARD)
     assert "the model has tasks that need --features" in line
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from footage import leftovers
+from footage import X_SHARD, leftovers
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
@@ -50,14 +50,14 @@ print(json.dumps(answers))
 def commands(done, folder) -> list[tuple[int, list]]:
     """(bytes a file may have, arguments): from the first byte on, inside a clip, when merging."""
     train = ("--cubes", done.path("cubes"), "--teachers", done.path("teachers"))
-    test = ("--cubes", done.path("cubes", "test"), "--teachers", done.path("teachers", "test"))
+    test = [(f"--{stage}", done.path(stage, "test", X_SHARD)) for stage in ("cubes", "teachers")]
     inputs = ("--frames", done.path("frames"), "--detections", done.path("detections"))
     manifest = ("--manifest", done.manifest)
     stages = {
         "frames": ("frames.h5", *manifest, "--split", "train"),
         "cubes": ("cubes.h5", *inputs, "--split", "train", *done.cubes),
         "train": ("model", *train, *done.train),
-        "score": ("0.h5", "--model", done.weights, *test),
+        "score": ("0.h5", "--model", done.weights, *sum(test, ())),
         "evaluate": ("m.json", folder / "m.csv", *manifest, "--dataset", "tiny", "--scores"),
     }
     limits = {

@@ -2,20 +2,20 @@
 
 import h5py
 import numpy as np
-from footage import run
+from footage import X_SHARD, run
 
 from ssmtl.learning.samples import Samples
 
 
 def test_scores_of_jpeg_cubes(done, tmp_path):
-    inputs = {name: done.path(name, "test", 0) for name in ("frames", "detections")}
+    inputs = {name: done.path(name, "test", X_SHARD) for name in ("frames", "detections")}
     files = sum(((f"--{name}", path) for name, path in inputs.items()), ())
     cubes, teachers, scores = (tmp_path / f"{n}.h5" for n in ("cubes", "teachers", "scores"))
     run("cubes", cubes, *files, "--split", "test", *done.cubes, "--storage", "jpeg")
     run("teachers", teachers, *files, "--cubes", cubes, "--split", "test")
     where = ("--model", done.weights, "--calibration", done.model / "calibration.h5")
     run("score", scores, *where, "--cubes", cubes, "--teachers", teachers)
-    raw, expected = done.path("cubes", "test", 0), done.scores()[0]
+    raw, expected = done.path("cubes", "test", X_SHARD), done.scores()[X_SHARD]
     assert cubes.stat().st_size < raw.stat().st_size
     with h5py.File(scores) as a, h5py.File(expected) as b:
         for clip in b:

@@ -66,6 +66,10 @@ class Samples:
         self.pictures = kind == "images"
         for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
             cube_file = self.stack.enter_context(read_samples(cube_path, kind, groups))
+            if kind == "cubes" and cube_file.attrs["split"] != "train":
+                raise InputError(
+                    f"{cube_path}: cubes of the test split; train on the training split"
+                )
             self.settings = store.settings_of(cube_file)
             teacher_file = None
             if teacher_path is not None:

@@ -270,10 +270,11 @@ def specification(samples: Samples, settings: dict) -> dict:
     """What `model.build` needs, as kept in the model's card."""
     # A picture is a cube of one frame.
     cubes = {"radius": 0, "max_gap": 1} | samples.settings
-    if samples.shape[0] != 2 * cubes["radius"] * cubes["max_gap"] + 1:
+    frames = 2 * cubes["radius"] * cubes["max_gap"] + 1
+    if samples.shape[0] != frames:
         raise InputError(
-            f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames are those of "
-            "the test split; train on the training split"
+            f"{samples.pairs[0][0].file.filename}: cubes of {samples.shape[0]} frames, not the "
+            f"{frames} of its settings; delete it and run the stage cubes again"
         )
     return {
         "tasks": settings["tasks"],
