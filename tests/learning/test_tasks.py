@@ -248,7 +248,7 @@ def test_cubes_too_small_for_the_encoder():
 def test_save_and_load_round_trip(tmp_path):
     torch.manual_seed(3)
     model, batch = models.build(spec()).eval(), make_batch()
-    models.save(tmp_path, model, {"spec": spec()})
+    models.save(tmp_path, model, {"spec": spec(), "seed": 0, "train": {}})
     again, card = models.load(tmp_path / "model.safetensors")
     assert card["spec"] == spec()
     for name, values in model.scores(batch).items():
@@ -265,7 +265,7 @@ def test_save_and_load_round_trip(tmp_path):
     ],
 )
 def test_damaged_models_are_refused(tmp_path, change, message):
-    models.save(tmp_path, models.build(spec()), {"spec": spec()})
+    models.save(tmp_path, models.build(spec()), {"spec": spec(), "seed": 0, "train": {}})
     change(tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=message):
         models.load(tmp_path / "model.safetensors")

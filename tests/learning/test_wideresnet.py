@@ -1,4 +1,4 @@
-"""WideResNet: sizes of the published network, shapes, and names that cannot be."""
+"""WideResNet: sizes of the published network, shapes, and sizes that cannot be."""
 
 import pytest
 import torch
@@ -36,11 +36,16 @@ def test_refuses_several_frames():
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [("16x4", "depth-width"), ("17-4", "not 6 n"), ("16-0", "depth-width")]
+    ("options", "reason"),
+    [
+        ({"depth": "16x4"}, "depth: '16x4' is none of 10, 16, 22"),
+        ({"depth": 17, "widen": 4}, "depth: 17 is none of 10, 16, 22"),
+        ({"depth": 16, "widen": 0}, "widen: 0 is less than the minimum of 1"),
+    ],
 )
-def test_names_that_cannot_be(value, reason):
-    with pytest.raises(InputError, match=reason):
-        encoders.build({"encoder": "wideresnet", "wideresnet": value})
+def test_sizes_that_cannot_be(options, reason):
+    with pytest.raises(InputError, match=rf"train\.encoder_options\.{reason}"):
+        encoders.build({"encoder": "wideresnet", "encoder_options": options})
 
 
 def test_unknown_encoder():
