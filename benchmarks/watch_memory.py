@@ -23,7 +23,7 @@ from ssmtl.watching.events import Recorder
 
 def repeated(video: str, frames: int):
     """So many frames: those of a video, which are kept, over and over."""
-    (segment,) = sources.segments(video, defaults("watch"), threading.Event())
+    segment = next(sources.segments(video, defaults("watch"), threading.Event()))
     kept = list(itertools.islice(segment.frames, 200))
     for number in range(frames):
         yield kept[number % len(kept)]._replace(time=number / segment.fps)

@@ -30,9 +30,9 @@ RUN = "results/toy/models/tiny/seed0"
 def watch(built, tmp_path):
     """Watches a source; returns the folder with what was found."""
 
-    def call(source, *options: str) -> Path:
-        folder = tmp_path / f"found-{len(list(tmp_path.iterdir()))}"
-        where = ["--model", str(built.path(WATCHER)), "--output", str(folder), "--scores"]
+    def call(source, *options: str, model: Path | None = None, output: Path | None = None) -> Path:
+        folder = output or tmp_path / f"found-{len(list(tmp_path.iterdir()))}"
+        where = ["--model", str(model or built.path(WATCHER)), "--output", str(folder), "--scores"]
         cli.main(["watch", str(source), *where, *options])
         return folder
 
@@ -169,11 +169,11 @@ def test_used_folders_and_foreign_models_are_refused(built, watch, tmp_path, cap
     (tmp_path / "found-1").mkdir()
     (tmp_path / "found-1/notes.txt").write_text("mine")
     for options, words in (
-        ((), "found-1: not empty"),
-        (("--model", str(built.path(RUN)), "--output", str(tmp_path / "new")), "no watcher.json"),
+        ({}, "found-1: not empty"),
+        ({"model": built.path(RUN), "output": tmp_path / "new"}, "no watcher.json"),
     ):
         with pytest.raises(SystemExit):
-            watch(built.path("data/toy/test/01"), *options)
+            watch(built.path("data/toy/test/01"), **options)
         assert words in capfd.readouterr().err
     assert not (tmp_path / "new").exists()
 

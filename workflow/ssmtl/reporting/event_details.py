@@ -223,7 +223,8 @@ def direct_object(stages: Stages, clip: str, row: int) -> tuple:
         detector, classes = load_teacher(found, teachers, torch.device("cpu"))
         one = from_frames.Objects.of(found[clip], cubes).rows(slice(row, row + 1))
         frames, device = Frames(source[clip]), torch.device("cpu")
-        made = from_frames.batches(frames, one, detector, cubes, teachers, 1, device)
+        seen = from_frames.Seen(detector, None, [])
+        made = from_frames.batches(frames, one, seen, stages.settings, 1, device)
         ((cube, targets),) = made
     crops = cube[0].numpy()
     return crops, np.array((0, len(crops))), targets["class_probs"][0], classes
