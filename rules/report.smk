@@ -57,7 +57,7 @@ rule figures:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        run=paths.RUN,
+        run=lambda wildcards, input: os.path.dirname(input.metrics),
         code=jobs.code("figures"),
     shell:
         "python -m ssmtl figures {output:q} --run-folder {params.run:q} 2>&1 | tee {log:q}"

@@ -47,7 +47,8 @@ def option_names(sections: dict[str, type[Settings]]) -> dict[str, dict[str, str
 def option(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
     """The keyword of a signature that a key of a section becomes."""
     about: dict[str, Any] = {"help": field.description, "group": group, "show_default": shown}
-    kind, inner = field.annotation, base(field.annotation)
+    kind: Any = field.annotation
+    inner = base(kind)
     if inner is not bool and inner is not dict:
         # Whether a value fits is the section's to say, in its own words.
         kind, about["metavar"] = Any, METAVARS.get(inner, "CHOICE")
@@ -57,7 +58,8 @@ def option(name: str, field: FieldInfo, group: Group) -> inspect.Parameter:
     elif inner is dict:
         # --task-options.jigsaw.margin 0.2
         nested = base(get_args(kind)[1]) is dict
-        kind, about["show_default"] = dict[str, dict[str, str] if nested else str], False
+        kind = dict[str, dict[str, str]] if nested else dict[str, str]
+        about["show_default"] = False
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -101,8 +101,9 @@ def invoke(function: Callable, title: str, arguments: dict[str, Any]) -> None:
         from ssmtl.planning.registry import STAGES as REGISTERED
 
         stage = title.replace("-", "_")
-        section = {REGISTERED[stage].settings: arguments["settings"].model_dump()}
-        arguments = arguments | {"code": stage_code(stage, section)}
+        section = REGISTERED[stage].settings
+        given = {section: arguments["settings"].model_dump()} if section else {}
+        arguments = arguments | {"code": stage_code(stage, given)}
     for key, value in arguments.items():
         if isinstance(value, Settings) and parameters[key].annotation is dict:
             arguments = arguments | {key: value.model_dump()}

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from ssmtl.core.machine import cores
 
@@ -48,7 +48,8 @@ class Prefetcher(Iterator):
         self.stopped, self.patience = stopped or threading.Event(), patience
         self.ready: deque[tuple[object, int]] = deque()  # items that wait, and their bytes
         self.held, self.changed = 0, threading.Condition()
-        self.ended, self.failure = False, None
+        self.ended = False
+        self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -67,7 +68,7 @@ class Prefetcher(Iterator):
                 if self.overflow and (self._full(size) or (lost and self.ready)):
                     lost += 1
                     continue
-                if lost:
+                if self.overflow and lost:
                     self._put(self.overflow(lost), 0)
                     lost = 0
                 with self.changed:
@@ -79,7 +80,7 @@ class Prefetcher(Iterator):
         except BaseException as error:
             self.failure = error
         finally:
-            if lost:
+            if self.overflow and lost:
                 self._put(self.overflow(lost), 0)
             with self.changed:
                 self.ended = True
@@ -146,7 +147,8 @@ def ahead(
     """
     threads = threads or cores()
     items, pool, end = iter(items), ThreadPoolExecutor(threads), object()
-    queue, held, made = deque(), 0, 0  # made: bytes of the last result, as a guess of the others'
+    queue: deque[tuple[Future, int]] = deque()  # results to come, and their bytes
+    held, made = 0, 0  # made: bytes of the last result, as a guess of the others'
     try:
         while True:
             while len(queue) < (waiting or 2 * threads) and (held < room or not queue):

@@ -71,7 +71,8 @@ class Network:
         self.precision = found_precision(device, precision, bounded=bounded)
         self.wanted = engine
         self.engine = chosen_engine(engine, device)
-        self.lock, self.ready = threading.Lock(), {}
+        self.lock = threading.Lock()
+        self.ready: dict[tuple, Callable[..., tuple[Tensor, ...]]] = {}  # by the inputs' shapes
         self.eager: Callable | None = None
 
     def __str__(self) -> str:

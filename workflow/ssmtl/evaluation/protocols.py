@@ -30,6 +30,7 @@ PROTOCOLS = ("one_vs_all", "out_of_distribution", "presentation_attack")
 PIXEL = "pixel"  # the model name of the pixel baselines, which have no seed
 HIGHER = "auroc"  # the one figure that is better when it is higher
 KEYS = ["level", "case", "model", "column"]  # what a row of the summary is about
+RunKey = tuple[str, str, int | None]  # normal class, model and seed
 
 
 def figures_of(protocol: str) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ class Run:
         return np.concatenate([self.scores[source][column][name] for source, name in parts])
 
 
-def read_run(path: Path, counts: dict[str, dict[str, int]]) -> tuple[tuple, str, dict]:
+def read_run(path: Path, counts: dict[str, dict[str, int]]) -> tuple[RunKey, str, dict]:
     """Normal class, model and seed of a file of scores, its data set, and column -> class -> (N,).
 
     InputError where the file has other pictures than `counts` says.
@@ -99,7 +100,7 @@ def count_pictures(images: list[Path]) -> dict[str, dict[str, int]]:
 
 def read_runs(scores: list[Path], counts: dict[str, dict[str, int]]) -> list[Run]:
     """All runs, in the order given; the other files of a run lie in the folder above its scores."""
-    runs: dict[tuple, Run] = {}
+    runs: dict[RunKey, Run] = {}
     for path in scores:
         about, source, values = read_run(path, counts)
         run = runs.setdefault(about, Run(*about, path.parent.parent, {}))

@@ -190,7 +190,7 @@ def fits(value, attribute: Attribute) -> bool:
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
     if not isinstance(value, kinds) or isinstance(value, bool):
         return False
-    return attribute.low <= value <= attribute.high and math.isfinite(value)
+    return bool(attribute.low <= value <= attribute.high) and math.isfinite(value)
 
 
 def check_shape(
@@ -229,7 +229,7 @@ def contents(group: h5py.Group, layout: Layout, columns: dict[str, Column], wher
 
     Pictures enter by the digest that was made of them while they were written.
     """
-    marks = [str(group.attrs.get("pictures", ""))]
+    marks: list = [str(group.attrs.get("pictures", ""))]
     for name in sorted(layout.attributes):
         value = group.attrs.get(name)
         marks.append([name, value.item() if isinstance(value, np.generic) else value])

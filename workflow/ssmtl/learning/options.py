@@ -29,7 +29,7 @@ def options_class(folder: str, name: str, kind: str = "Options") -> type[Setting
     """A file's class of options, `Options` or `ScoreOptions`; None where it has none of its own."""
     path = FOLDER / folder / f"{name}.py"
     tree = ast.parse(path.read_text("utf-8"), str(path))
-    wanted = [
+    wanted: list[ast.stmt] = [
         node
         for node in tree.body
         if (isinstance(node, ast.ImportFrom) and node.module in LIGHT)

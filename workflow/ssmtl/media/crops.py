@@ -34,7 +34,7 @@ def warped(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
         "borderMode": cv2.BORDER_REPLICATE,
         "hint": cv2.ALGO_HINT_ACCURATE,
     }
-    exact = picture.astype(np.float32) if samples.max(initial=1) > 1 else None
+    exact = picture.astype(np.float32) if samples.max(initial=1) > 1 else picture
     for target, (x, y), (dx, dy), (across, down) in zip(
         crops, corner[:, :2] + step / 2, step, samples, strict=True
     ):
@@ -42,7 +42,7 @@ def warped(picture: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
         if across == down == 1:
             cv2.warpAffine(picture, place, (size, size), dst=target, **flags)
         else:
-            fine = cv2.warpAffine(exact, place, (size * across, size * down), **flags)
+            fine = cv2.warpAffine(exact, place, (size * across, size * down), dst=None, **flags)
             mean = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
             target[:] = mean.round()
     return crops

@@ -9,6 +9,7 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
@@ -34,7 +35,6 @@ DAMAGE = (av.InvalidDataError, av.PatchWelcomeError)
 HISTORY = 12  # steps between time stamps that say what is usual
 WAITING = 32  # frames within which damage shows as a gap in the time stamps, decoders being late
 DAMAGED, GAP = "damaged data", "a gap in the time stamps"
-LOST, DOUBTFUL = "lost", "doubtful"  # in place of a frame, or before one
 PAUSE = 1.0  # seconds without a picture that are a gap in video of any rate
 
 
@@ -43,6 +43,13 @@ class Frame(NamedTuple):
 
     picture: np.ndarray
     time: float
+
+
+class Damage(Enum):
+    """What the decoder says in place of a frame, or before one."""
+
+    LOST = "lost"
+    DOUBTFUL = "doubtful"
 
 
 class Missing(NamedTuple):
@@ -198,9 +205,9 @@ def decoded(packets: Iterable, stream, where: str = "video") -> Iterator[Frame |
     timeline, ending = Timeline(1 / stated_rate(stream)), None
     try:
         for frame in shown_frames(packets, stream):
-            if frame is LOST:
+            if frame is Damage.LOST:
                 timeline.damaged(1)
-            elif frame is DOUBTFUL:
+            elif frame is Damage.DOUBTFUL:
                 timeline.damaged(0)
                 yield Missing(0, DAMAGED)
             else:
@@ -213,7 +220,7 @@ def decoded(packets: Iterable, stream, where: str = "video") -> Iterator[Frame |
         raise ending
 
 
-def shown_frames(packets: Iterable, stream) -> Iterator[av.VideoFrame | str]:
+def shown_frames(packets: Iterable, stream) -> Iterator[av.VideoFrame | Damage]:
     """The decoder's frames as it gives them, LOST for each that damage has taken, and DOUBTFUL
     before one that came damaged and was decoded all the same."""
     counting, doubtful = False, set()
@@ -222,15 +229,15 @@ def shown_frames(packets: Iterable, stream) -> Iterator[av.VideoFrame | str]:
             doubtful.add(packet.pts)
         counting = counting or (packet is not None and packet.is_keyframe)
         if frames is None and counting:  # what comes before a key frame was never to be decoded
-            yield LOST
+            yield Damage.LOST
         for frame in frames or ():
             if frame.is_corrupt:
                 if counting:
-                    yield LOST
+                    yield Damage.LOST
                 continue
             if frame.pts in doubtful:
                 doubtful.remove(frame.pts)
-                yield DOUBTFUL
+                yield Damage.DOUBTFUL
             counting = True
             yield frame
 
@@ -285,7 +292,9 @@ def upright(picture: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     if matrix is None:
         return picture
     # A pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    # PyAV's stubs do not say that side data are a buffer.
+    numbers = np.frombuffer(matrix, np.int32)  # type: ignore[call-overload]
+    a, b, _, c, d = numbers[:5].tolist()
     if abs(b) > abs(a):
         picture, a, d = picture.transpose(1, 0, 2), c, b
     if a < 0:
@@ -323,7 +332,7 @@ class Timeline:
             self.stamp, step = stamp or 0.0, 0.0
         else:
             step = usual if stamp is None else stamp - self.stamp
-            if step < -PAUSE:
+            if stamp is not None and step < -PAUSE:
                 yield from self.rest()
                 yield Missing(0, "the time stamps start anew")
                 self.stamp, step = stamp - usual, usual
@@ -331,8 +340,7 @@ class Timeline:
             step = step if step > 0 else usual  # no two frames are shown at once
             self.time += step
         frame = Frame(picture, round(self.time, 6))
-        if self.held:
-            yield from self.release(step)
+        yield from self.release(step)
         if step and self.is_long(step):
             self.held = frame, step
             return
@@ -348,7 +356,9 @@ class Timeline:
         return step > 1.5 * usual if steady or self.watchful else step > max(PAUSE, 5 * usual)
 
     def release(self, following: float) -> Iterator[Frame | Missing]:
-        """The held frame, given the step behind it."""
+        """The held frame, if there is one, given the step behind it."""
+        if self.held is None:
+            return
         (frame, step), self.held = self.held, None
         alike = 0.8 < following / step < 1.25
         if alike and not self.watchful:
@@ -374,7 +384,6 @@ class Timeline:
 
     def rest(self) -> Iterator[Frame | Missing]:
         """What is still held, at the end."""
-        if self.held:
-            yield from self.release(0.0)
+        yield from self.release(0.0)
         if self.lost:
             yield self.damage(0)

@@ -10,10 +10,12 @@
 """
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
 import torchvision
+from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +29,10 @@ LITE = (127 / 255,) * 3, (128 / 255,) * 3
 
 class Network(nn.Module):
     """A frozen network and the mean and deviation (3,) of the pictures that it expects."""
+
+    module: Any  # has the methods of timm's networks beside a module's
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, module: nn.Module, mean: tuple, deviation: tuple):
         super().__init__()
@@ -170,5 +176,5 @@ def from_timm(name: str, key: str) -> Network:
             f"{key}: the weights of {name} could not be fetched ({reason}); set "
             "efficientnet_lite0, which needs no download"
         ) from error
-    given = timm.data.resolve_model_data_config(network)
+    given = resolve_model_data_config(network)
     return Network(network, given["mean"], given["std"])

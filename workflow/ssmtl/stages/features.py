@@ -69,13 +69,14 @@ def window_flow(window: Window, frame: np.ndarray, box: np.ndarray, size: int) -
     def rows(place: int) -> np.ndarray:
         pair = window.pictures(numbers[place] + np.arange(2)).cpu().numpy()
         own = slice(bounds[place], bounds[place + 1])
-        return flow_rows(*(reduced(p, size) for p in pair), box[own], pair.shape[2])
+        here, behind = (reduced(picture, size) for picture in pair)
+        return flow_rows(here, behind, box[own], pair.shape[2])
 
     parts = list(ahead(rows, range(len(numbers))))
     return np.concatenate(parts) if parts else np.zeros((0, DIRECTIONS), np.float32)
 
 
-def load_network(names: list[str], settings: dict, device) -> networks.Network | None:
+def load_network(names: Sequence[str], settings: dict, device) -> networks.Network | None:
     """The network that embeds crops, where an embedding is asked for."""
     if "embedding" not in names:
         return None
@@ -102,8 +103,11 @@ def flow_rows(first: np.ndarray, second: np.ndarray, box: np.ndarray, width: int
     if not len(box):
         return np.zeros((0, DIRECTIONS), np.float32)
     # A searcher of its own for every pair: it is not safe to share, and cheap to make.
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    length, angle = cv2.cartToPolar(*cv2.split(search.calc(first, second, None)))
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # The stubs do not know that no flow need be given to begin with.
+    flow = search.calc(first, second, None)  # type: ignore[call-overload]
+    across, down = cv2.split(flow)
+    length, angle = cv2.cartToPolar(across, down)
     direction = np.rint(angle * (DIRECTIONS / (2 * np.pi))).astype(int) % DIRECTIONS
     place = box * (length.shape[1] / width)
     limit = np.array(length.shape[::-1])

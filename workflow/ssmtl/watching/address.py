@@ -30,7 +30,7 @@ PROTOCOLS = {
     "udp": "udp",
     "tcp": "tcp",
 }
-AUTHORITY = re.compile(r"[^/?#\\]*")
+AUTHORITY_END = re.compile(r"[/?#\\]")
 HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d*)?")
 
 
@@ -116,7 +116,7 @@ def split(url: str) -> tuple[str, str | None, str]:
     Credentials are None where there are none, or where nobody can say which part they are.
     """
     scheme, _, rest = url.partition("://")
-    authority = AUTHORITY.match(rest).group()
+    authority = AUTHORITY_END.split(rest, 1)[0]
     if "@" in authority and "@" not in rest[len(authority) :]:
         credentials, _, _ = authority.rpartition("@")
         return scheme, credentials, rest[len(credentials) + 1 :]
@@ -130,7 +130,7 @@ def split(url: str) -> tuple[str, str | None, str]:
 def shown(url: str) -> str:
     """What may be shown of a URL: scheme and host, or the scheme alone."""
     scheme, credentials, rest = split(url)
-    authority = AUTHORITY.match(rest).group()
+    authority = AUTHORITY_END.split(rest, 1)[0]
     found = HOST.fullmatch(authority)
     if found is None or (credentials is None and "@" in rest):
         return f"{scheme}://..."

@@ -19,9 +19,10 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import with_cache
 from ssmtl.core.pipeline import pipeline_folder, shipped
 from ssmtl.datasets.clips import Clip, clips_in, left_out
+from ssmtl.formats.watcher import CARD, NORMAL
 from ssmtl.media import polygons
 from ssmtl.stages.manifest import probe
-from ssmtl.watching.folder import CARD, NORMAL, read_watcher, scorer_of, write_normal
+from ssmtl.watching.folder import read_watcher, scorer_of, write_normal
 from ssmtl.watching.normal import kept_back, normal_scores
 from ssmtl.watching.threshold import choose, say
 

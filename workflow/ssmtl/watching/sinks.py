@@ -173,6 +173,7 @@ class Mqtt:
 
     def __init__(self, address: str, camera: str, discovery: str = "homeassistant"):
         import paho.mqtt.client as paho  # of the extra `notify`
+        from paho.mqtt.enums import CallbackAPIVersion
 
         parts = urlsplit(address)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
@@ -181,7 +182,7 @@ class Mqtt:
         self.topic = f"ssmtl/{self.word}"
         self.camera, self.discovery = camera, discovery
         self.name = f"{parts.scheme}://{parts.hostname}"
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2)
         if parts.username:
             self.client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         if parts.scheme == "mqtts":

@@ -91,6 +91,17 @@ class Pending:
     class_probs: np.ndarray
 
 
+Found = list[tuple[np.ndarray, Boxes]]  # pictures and the boxes in them
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures in which boxes are looked for; nbytes: of the pictures, which wait in `found`."""
+
+    found: Future[Found]
+    nbytes: int
+
+
 def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[ScoredFrame]:
     """Every frame of one unbroken stretch of video with its objects' scores, in order.
 
@@ -103,11 +114,11 @@ def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[Sco
         Prefetcher(pictures, PICTURES, stopped=stopped) as decoded,
         Prefetcher(detected(decoded, scorer), waiting, 4 * ROOM, stopped=stopped) as batches,
     ):
-        yield from scored_blocks((batch.result() for batch in batches), scorer)
+        yield from scored_blocks((batch.found.result() for batch in batches), scorer)
 
 
-def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
-    """Batches of pictures with the boxes in them, list[tuple[picture, Boxes]], as they are found.
+def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
+    """Batches of pictures with the boxes in them, as they are found.
 
     On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
     bits of a box depend on the number of threads, and some pixels of its crops on these.
@@ -116,7 +127,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
     limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
     size, on_cpu = settings["batch"] or scorer.detector.batch, scorer.device.type == "cpu"
 
-    def look(batch: list[np.ndarray]) -> list[tuple[np.ndarray, Boxes]]:
+    def look(batch: list[np.ndarray]) -> Found:
         return list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
 
     with (
@@ -131,9 +142,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Future]:
                         f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
                         f"{shape[1]}x{shape[0]}; watch it in parts of one size"
                     )
-            future = pool.submit(look, batch)
-            future.nbytes = nbytes(batch)  # the pictures wait in it
-            yield future
+            yield Batch(pool.submit(look, batch), nbytes(batch))
 
 
 @contextmanager
@@ -150,7 +159,7 @@ def ended_early(pool: ThreadPoolExecutor, stopped: threading.Event) -> Iterator[
         pool.shutdown(cancel_futures=early)
 
 
-def scored_blocks(batches: Iterable, scorer: Scorer) -> Iterator[ScoredFrame]:
+def scored_blocks(batches: Iterable[Found], scorer: Scorer) -> Iterator[ScoredFrame]:
     """Frames with the scores of their objects, as soon as the t frames behind each are there.
 
     batches: pictures with their boxes, in order.

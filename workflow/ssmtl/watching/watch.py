@@ -181,6 +181,7 @@ class Pace:
     def __init__(self, learnt: list[float]):
         self.learnt = median(learnt) if learnt else None
         self.said: set[str] = set()
+        self.start: float | None = None  # of the source, seconds
 
     def begin(self, name: str) -> None:
         self.name, self.start, self.count = name, None, 0

@@ -68,6 +68,7 @@ class Options(TaskOptions):
 
 
 class MotionIrregularity(TwoViews):
+    options: "Options"
     name = "motion_irregularity"
     altered = "intermittent"
     Options = Options

@@ -15,6 +15,10 @@ class Nearest(Task):
     nearest: one outlier in the memory then does not make its like normal.
     """
 
+    options: MemoryOptions
+    mean: Tensor
+    deviation: Tensor
+    memory: Tensor
     trained = False
     Options = MemoryOptions
 
