@@ -43,10 +43,10 @@ def truth_digest(clips: Iterable[Clip]) -> str:
     tracks = {Path(clip.tracks) for clip in clips if clip.tracks}
     drawn = {path for path in tracks if are_masks(path)}
     masks = sorted(drawn | {Path(clip.masks) for clip in clips if clip.masks})
-    tracks = sorted(tracks - drawn)
+    files = sorted(tracks - drawn)
     stats = [(file, file.stat()) for path in masks for file in files_of(path)]
     return digest(
-        [[str(path), digest(path.read_bytes())] for path in tracks],
+        [[str(path), digest(path.read_bytes())] for path in files],
         [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats],
     )
 

@@ -40,7 +40,7 @@ class Network(nn.Module):
         self.module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
-        self.how = {"precision": "auto", "engine": "auto"}
+        self.how: dict[str, Any] = {"precision": "auto", "engine": "auto"}
         self.ready: dict[type[nn.Module], engines.Network] = {}
 
     def run(self, kind: type[nn.Module], images: Tensor) -> Tensor:
@@ -76,6 +76,8 @@ class Network(nn.Module):
 
 class Logits(nn.Module):
     """What a network of timm gives, as a tuple."""
+
+    module: Any
 
     def __init__(self, module: nn.Module):
         super().__init__()
