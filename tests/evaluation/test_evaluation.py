@@ -25,6 +25,7 @@ SETTINGS = {
     "sigma": 2,
     "smoothing": "gaussian",
     "border": "zero",
+    "follow": 0,
 }
 CLIPS = {"01": "5-12:running", "02": "normal", "03": "9-16", "04": ""}
 

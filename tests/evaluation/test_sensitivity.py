@@ -43,6 +43,7 @@ def made(tmp_path_factory):
     levels = np.linspace(0, 1, fusion.QUANTILES)
     calibration = {"arrow_of_time": levels**3, "middle_box": levels / 2}
     write_calibration(folder / "calibration.h5", calibration, MADE_WITH)
+    known = fusion.Calibration(calibration)
     frame = np.repeat(np.arange(RADIUS, FRAMES - RADIUS), 2)
     for shard, clips in enumerate((("01", "03"), ("02", "04"))):
         found = {}
@@ -53,7 +54,7 @@ def made(tmp_path_factory):
                 "frame": frame,
                 "box": np.hstack([corner, corner + 16]).astype(np.float32),
                 **tasks,
-                "combined": fusion.combine(tasks, CONFIGURED["fusion"], calibration),
+                "combined": fusion.combine(tasks, CONFIGURED["fusion"], known),
                 "speed": np.zeros(len(frame), np.float32),
             }
         write_scores(

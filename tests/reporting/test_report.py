@@ -194,7 +194,7 @@ def test_no_runs_and_broken_runs_are_input_errors(labelled, tmp_path):
         report.write_report(**options | output | {"config": {"published": "moon"}})
     broken = tmp_path / "history.csv"
     broken.write_text("step,split,loss_total\n10,train,soon\n")
-    with pytest.raises(InputError, match=r"history\.csv: missing or damaged"):
+    with pytest.raises(InputError, match=r"history\.csv, line 2: 'loss_total' is 'soon'"):
         tables.read_csv(broken, text=("split",))
     assert not output["output"].exists()
 

@@ -21,7 +21,8 @@ def links(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
     """
     following = np.full(len(frame), -1)
     numbers, first = np.unique(frame, return_index=True)
-    rows = [slice(*pair) for pair in zip(first, [*first[1:], len(frame)], strict=True)]
+    ends = np.append(first, len(frame))
+    rows = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
     for place in np.flatnonzero(np.diff(numbers) == 1):
         here, ahead = rows[place], rows[place + 1]
         shared = iou(box[here][:, None], box[ahead][None])
