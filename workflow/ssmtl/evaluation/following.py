@@ -5,6 +5,8 @@ small objects. Here a box is followed to the frames before and behind, from one 
 score is the mean over those. Nothing else is made of the way, and it may break off.
 """
 
+import itertools
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -22,7 +24,7 @@ def links(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
     following = np.full(len(frame), -1)
     numbers, first = np.unique(frame, return_index=True)
     ends = np.append(first, len(frame))
-    rows = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    rows = [slice(*pair) for pair in itertools.pairwise(ends)]
     for place in np.flatnonzero(np.diff(numbers) == 1):
         here, ahead = rows[place], rows[place + 1]
         shared = iou(box[here][:, None], box[ahead][None])
