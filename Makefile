@@ -5,6 +5,7 @@ BIN := .venv/bin
 SEED ?= 0
 CORES ?= all
 WORKERS ?= 2
+TESTS ?= # files or folders of tests; all that are not long by themselves
 LOCK := envs/requirements.lock
 
 .PHONY: demo ped2 test test-slurm test-wheel bench fuzz gpu-check growth lint format lock wheel docs tutorial clean
@@ -22,7 +23,7 @@ ped2: $(BIN)/.installed
 
 # A file's tests stay together, since they share what they have built.
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # As root, where Debian's slurm-wlm and munge are installed: a cluster of this one machine.
 test-slurm: $(BIN)/.installed
