@@ -36,7 +36,7 @@ rule release:
     params:
         folder=paths.RELEASE,
         made_by=f"snakemake --cores all {paths.RELEASE}/{CARD}",
-        run=lambda wildcards, input: os.path.dirname(input.metrics),
+        run=paths.run_folder,
         reader=jobs.reader,
         config=jobs.run_config,
         code=jobs.code("release"),

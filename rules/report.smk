@@ -57,7 +57,7 @@ rule figures:
     conda:
         "../envs/ssmtl.yaml"
     params:
-        run=lambda wildcards, input: os.path.dirname(input.metrics),
+        run=paths.run_folder,
         code=jobs.code("figures"),
     shell:
         "python -m ssmtl figures {output:q} --run-folder {params.run:q} 2>&1 | tee {log:q}"

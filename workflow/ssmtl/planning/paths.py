@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
@@ -53,3 +54,8 @@ def datasets_with(config: dict, key: str, wanted: bool) -> str:
     return one_of(
         name for name, data in config["datasets"].items() if bool(data.get(key)) == wanted
     )
+
+
+def run_folder(wildcards, input) -> str:
+    """The folder of the run whose metrics a job reads, as Snakemake asks for a parameter."""
+    return str(Path(input.metrics).parent)
