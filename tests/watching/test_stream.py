@@ -22,8 +22,8 @@ def test_what_is_being_detected_as_the_stream_ends_is_waited_for(monkeypatch):
     )
     pictures = [np.zeros((8, 8, 3), np.uint8)] * 12
     with Prefetcher(iter(pictures), 32) as decoded:
-        found = [future.result() for future in stream.detected(decoded, scorer)]
+        found = [batch.found.result() for batch in stream.detected(decoded, scorer)]
         assert len(found) == 12
     with Prefetcher(iter(pictures), 32) as decoded:
-        futures = list(stream.detected(decoded, scorer))  # all of them, before any is asked for
-        assert [len(future.result()) for future in futures] == [1] * 12
+        batches = list(stream.detected(decoded, scorer))  # all of them, before any is asked for
+        assert [len(batch.found.result()) for batch in batches] == [1] * 12

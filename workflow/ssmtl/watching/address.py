@@ -50,7 +50,7 @@ def address(source: str) -> Address | Path:
 
     Raises InputError for what is neither.
     """
-    if Path(source).exists():
+    if there(source):
         return local(Path(source))
     kind, _, rest = source.partition(":")
     if kind == "env":
@@ -76,7 +76,7 @@ def of_text(text: str, where: str) -> Address | Path:
                 "files by their path"
             )
         return Address(usable(text), shown(text), PROTOCOLS[scheme])
-    if not Path(text).exists():
+    if not there(text):
         raise InputError(
             f"{where or text}: no such file, folder or device{', nor an address' * bool(where)}; "
             "check the path or URL"
@@ -145,3 +145,11 @@ def usable(url: str) -> str:
     user, colon, password = credentials.partition(":")
     user, password = (quote(unquote(part), safe="") for part in (user, password))
     return f"{scheme}://{user}{colon}{password}@{rest}"
+
+
+def there(text: str) -> bool:
+    """Whether a text is the path of something; one that no file system takes is not."""
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):
+        return False
