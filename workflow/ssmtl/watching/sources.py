@@ -201,7 +201,7 @@ class Stream:
         connection fails."""
         self.place, self.timeout, self.give_up = place, timeout, give_up
         self.name = place.name
-        self.start = self.last = time.monotonic()
+        self.start = self.last = self.opened = time.monotonic()
         self.stamp: float | None = None  # of the last packet of a live playlist
         self.until = 0.0  # seconds from the start of watching to the last picture
         try:
@@ -262,12 +262,12 @@ class Stream:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def silence(self) -> float:
-        """Seconds since the last picture."""
+        """Seconds since the last picture: a connection that gives none is no sign of life."""
         return time.monotonic() - self.last
 
     def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
         """The pictures of one connection; raises av.FFmpegError where it breaks off or stalls."""
-        self.last = time.monotonic()
+        self.opened = time.monotonic()
         stream = media.video_stream(container, self.name)
         packets = self.packets(container, stream, stopped)
         clock = Clock(self.start, self.until, container.format.name not in UNTIMED)
@@ -289,7 +289,7 @@ class Stream:
                 yield packet
             if stopped.is_set():
                 return
-            if self.silence() > self.timeout:
+            if time.monotonic() - max(self.last, self.opened) > self.timeout:
                 raise av.ExitError(0, "no picture")
 
     def was_seen(self, packet: av.Packet, before: float | None) -> bool:
