@@ -224,16 +224,14 @@ def planted(folder: Path):
 
 def video() -> list[Row]:
     """Encoded frames to frame scores, with ten objects in each."""
-    from ssmtl import config
     from ssmtl.core.threads import ahead
     from ssmtl.scoring.objects import ScoringModel
     from ssmtl.watching.frame_scores import scored_frames
+    from ssmtl.watching.settings import Scoring
     from ssmtl.watching.stream import Scorer
 
     frames = film(2000 if is_gpu() else 24)
-    stages = ("detect", "cubes", "score", "evaluate")
-    settings = {stage: config.defaults(stage) for stage in stages}
-    settings["detect"] |= {"iou": 1.0, "batch": 64}
+    settings = Scoring.parse({"detect": {"iou": 1.0, "batch": 64}})
     with tempfile.TemporaryDirectory() as folder:
         network = ScoringModel(model("shallow", "narrow").eval(), device(), "auto", "auto")
         scorer = Scorer(planted(Path(folder)), network, {}, settings, device())

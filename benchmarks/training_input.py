@@ -10,12 +10,12 @@ import synthetic
 import torch
 from torch import nn
 
-from ssmtl import config
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, precision, seed_everything
 from ssmtl.learning import model as models
 from ssmtl.learning import samples as data
 from ssmtl.learning import training
+from ssmtl.learning.settings import Train
 
 CLASSES = 80
 EVERY = {"cpu": 4, "cuda": 1}  # of the objects in the frames one gets a cube
@@ -41,24 +41,23 @@ def write(folder: Path, frames: int, size: int) -> None:
             teacher.attrs.update(cubes=group.attrs["digest"], digest="made up")
 
 
-def settings(depth: str, width: str, batch: int) -> dict:
+def settings(depth: str, width: str, batch: int) -> Train:
     encoder = {"encoder_options": {"depth": depth, "width": width}}
-    given = encoder | {"batch": batch, "validation": 0.15}
-    values = config.defaults("train") | given
-    return values | {"precision": precision(chosen_device(), values["precision"])}
+    how = {"precision": precision(chosen_device(), "auto")}
+    return Train.parse(encoder | how | {"batch": batch, "validation": 0.15})
 
 
-def trainer(samples: data.Samples, values: dict, share: float = 0.5) -> training.Trainer:
+def trainer(samples: data.Samples, values: Train, share: float = 0.5) -> training.Trainer:
     """Ours at its first step; cubes are kept in memory where they fit into `share` of it."""
     seed_everything(0)
     device = chosen_device()
-    train, validation = data.held_out(samples, values["validation"], 0)
+    split = data.held_out(samples, values.validation, values.calibration, 0)
     model = models.build(training.specification(samples, values)).to(device)
     for task in model.tasks.values():
-        task.fit({name: rows[train] for name, rows in samples.targets.items()})
+        task.fit({name: rows[split.train] for name, rows in samples.targets.items()})
     model.train()
     loader = data.Loader(samples, device, share)
-    return training.Trainer(model, loader, train, validation, values, 0)
+    return training.Trainer(model, loader, split.train, split.validation, values, 0)
 
 
 def our_steps(ours: training.Trainer):

@@ -13,12 +13,14 @@ from measure import Case, best
 from stages import detect
 from stages.direct import write_model
 
-from ssmtl import config, detection
+from ssmtl import detection
 from ssmtl.core.device import chosen_device
 from ssmtl.learning import model as models
 from ssmtl.media import video as media
 from ssmtl.scoring.objects import ScoringModel
+from ssmtl.stages.detect import limits_of
 from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.settings import Scoring
 from ssmtl.watching.stream import Scorer
 
 UNIT = "frames"
@@ -53,9 +55,8 @@ def planted(detector: detection.Detector) -> detection.Detector:
 
 def scorer(folder: Path) -> Scorer:
     device = chosen_device()
-    settings = {stage: config.defaults(stage) for stage in ("detect", "cubes", "score", "evaluate")}
-    settings["cubes"]["size"] = SIZE
-    settings["detect"]["iou"] = 1.0  # none of the ten is suppressed by another
+    # At an IoU of 1 none of the ten is suppressed by another.
+    settings = Scoring.parse({"cubes": {"size": SIZE}, "detect": {"iou": 1.0}})
     model, _ = models.load(folder / "model.safetensors")
     options = {k: v for k, v in detect.options("tiny", folder).items() if k != "confidence"}
     found = detection.load(**options, device=device)
@@ -81,7 +82,7 @@ def detection_alone(folder: Path) -> tuple[int, float]:
     """YOLOv3-tiny on pictures that are ready, and the scoring network on cubes that are."""
     ours = scorer(folder)
     pictures = list(synthetic.pictures(32))
-    limits = {key: ours.settings["detect"][key] for key in ("confidence", "iou", "max_boxes")}
+    limits = limits_of(ours.settings.detect)
     rounds = FRAMES[chosen_device().type] // len(pictures) or 1
 
     def work() -> int:

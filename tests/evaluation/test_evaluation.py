@@ -15,18 +15,12 @@ from ssmtl.core.errors import InputError
 from ssmtl.evaluation import anomaly_map
 from ssmtl.evaluation import evaluate as evaluation
 from ssmtl.evaluation.anomaly_map import LEVELS, frame_scores, paint
+from ssmtl.evaluation.settings import Evaluate
 from ssmtl.formats.manifest import COLUMNS as MANIFEST
 
 COLUMNS = ["middle_box", "combined", "speed"]
 FRAMES, HEIGHT, WIDTH, RADIUS = 20, 21, 31, 3
-SETTINGS = {
-    "cell": 2,
-    "filter_size": 3,
-    "sigma": 2,
-    "smoothing": "gaussian",
-    "border": "zero",
-    "follow": 0,
-}
+SETTINGS = Evaluate(cell=2, filter_size=3, sigma=2.0)
 CLIPS = {"01": "5-12:running", "02": "normal", "03": "9-16", "04": ""}
 
 

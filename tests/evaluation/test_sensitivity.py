@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from made_files import write_calibration, write_scores
 
-from ssmtl import config
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation import evaluate as evaluation
 from ssmtl.evaluation import sensitivity
+from ssmtl.evaluation.settings import Evaluate
 from ssmtl.formats.manifest import COLUMNS
 from ssmtl.reporting.pages.sensitivity import factor_tables, read_sweeps, write_page
 from ssmtl.scoring import fusion
@@ -101,7 +101,7 @@ def test_the_grid_is_complete_and_has_the_configured_point_once(table):
 @pytest.mark.parametrize("change", [{}, {"sigma": 5, "border": "zero"}, {"filter_size": 1}])
 def test_a_point_is_what_the_evaluation_says(made, table, tmp_path, change):
     point = CONFIGURED | change
-    settings = config.defaults("evaluate") | {k: point[k] for k in point if k != "fusion"}
+    settings = Evaluate.parse({k: point[k] for k in point if k != "fusion"})
     evaluation.evaluate(
         tmp_path / "metrics.json",
         tmp_path / "frame_scores.csv",

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssmtl import config
 from ssmtl.learning import tasks, training
+from ssmtl.learning.settings import Train
 from ssmtl.learning.tasks.base import Batch, Transformed
 from ssmtl.scoring import stage as scoring
+from ssmtl.scoring.settings import Score
 
 
 class Negative(Transformed):
@@ -70,8 +71,9 @@ def test_a_new_task_trains_and_scores(negative, tmp_path, system):
     encoder = (
         {"encoder": "wideresnet", "encoder_options": {"depth": 10, "widen": 1}} if pictures else {}
     )
-    settings = config.defaults("train") | encoder
-    settings |= {"tasks": ["negative"], "batch": 16, "cubes_seen": 320, "validations": 2}
+    settings = Train.parse(encoder | {"batch": 16, "cubes_seen": 320, "validations": 2})
+    # The task is in no file here, so the settings do not know it.
+    settings = settings.model_copy(update={"tasks": ["negative"], "task_options": {}})
     training.train_model(
         tmp_path / "run",
         cubes=[cubes],
@@ -89,7 +91,7 @@ def test_a_new_task_trains_and_scores(negative, tmp_path, system):
         calibration=None,
         cubes=cubes,
         teachers=teachers,
-        settings=config.defaults("score"),
+        settings=Score.parse({}),
     )
     with h5py.File(tmp_path / "scores.h5") as scores:
         assert ("speed" in scores["dark"]) == (not pictures)

@@ -22,7 +22,8 @@ SPEC = {
     "max_gap": 2,
     "classes": ["a", "b"],
 }
-SETTINGS = {"task_options": {"distillation": {"reduction": "mean"}}}
+OPTIONS = {"distillation": {"reduction": "mean"}}
+SETTINGS = {"task_options": OPTIONS}
 OBJECTS = {"cubes": {"size": 16}, "teachers": {"context": 1.5}}
 
 
@@ -86,16 +87,16 @@ def test_a_card_without_a_seed_is_one_line(folder, text):
 
 def test_a_calibration_is_of_one_kind_of_score(folder):
     path, tasks = folder / "calibration.h5", SPEC["tasks"]
-    assert set(calibration.read_calibration(path, SETTINGS, tasks).quantiles) == set(tasks)
+    assert set(calibration.read_calibration(path, OPTIONS, tasks).quantiles) == set(tasks)
     other = folder / "other.h5"
     for made_with in (SETTINGS, {"distillation_reduction": "mean"}):  # of today, and of 0.1
         write_calibration(other, {"distillation": np.linspace(0, 1, 11)}, made_with)
-        assert set(calibration.read_calibration(other, SETTINGS, ["distillation"]).quantiles)
-        wanted = {"task_options": {"distillation": {"reduction": "sum"}}}
+        assert set(calibration.read_calibration(other, OPTIONS, ["distillation"]).quantiles)
+        wanted = {"distillation": {"reduction": "sum"}}
         with pytest.raises(InputError, match=r"made with score\.task_options\.distillation .*mean"):
             calibration.read_calibration(other, wanted, ["distillation"])
     with pytest.raises(InputError, match="of the tasks arrow_of_time, middle_box, the scores"):
-        calibration.read_calibration(path, SETTINGS, ["middle_box"])
+        calibration.read_calibration(path, OPTIONS, ["middle_box"])
 
 
 def test_a_calibration_is_of_one_kind_of_object(folder):

@@ -5,24 +5,27 @@ import numpy as np
 import pytest
 from made_files import write_images
 
-from ssmtl import config
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.learning import samples as data
 from ssmtl.learning import training
+from ssmtl.learning.settings import Train
 from ssmtl.scoring import calibration, fusion
 from ssmtl.scoring import stage as scoring
+from ssmtl.scoring.settings import Score
 
 COUNTS = {"cat": 30, "dog": 20}
-TRAIN = config.defaults("train") | {
-    "encoder": "wideresnet",
-    "encoder_options": {"depth": 10, "widen": 1},
-    "tasks": ["rotation"],
-    "batch": 8,
-    "cubes_seen": 24,
-    "validations": 1,
-    "validation": 0.2,
-}
+TRAIN = Train.parse(
+    {
+        "encoder": "wideresnet",
+        "encoder_options": {"depth": 10, "widen": 1},
+        "tasks": ["rotation"],
+        "batch": 8,
+        "cubes_seen": 24,
+        "validations": 1,
+        "validation": 0.2,
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +61,14 @@ def run(file, tmp_path_factory):
 
 def test_single_pictures_are_held_out(file):
     with data.Samples([file]) as samples:
-        split = data.held_out(samples, {"validation": 0.2}, 3)
+        split = data.held_out(samples, 0.2, None, 3)
         train, held = split.train, split.validation
         assert len(held) == 10 and len(train) == 40
         assert sorted([*train, *held]) == list(range(50))
         assert {*samples.clip[held]} == {0, 1}, "of both classes"
-        again = data.held_out(samples, {"validation": 0.2}, 3)
+        again = data.held_out(samples, 0.2, None, 3)
         assert np.array_equal(again.validation, held)
-        other = data.held_out(samples, {"validation": 0.2}, 4)
+        other = data.held_out(samples, 0.2, None, 4)
         assert not np.array_equal(other.validation, held)
 
 
@@ -80,11 +83,11 @@ def test_only_the_classes_asked_for_are_read(file):
 def test_one_picture_cannot_be_split(tmp_path):
     path = write(tmp_path / "images.h5", {"cat": 1})
     with data.Samples([path]) as samples, pytest.raises(InputError, match="one picture only"):
-        data.held_out(samples, {"validation": 0.2}, 0)
+        data.held_out(samples, 0.2, None, 0)
 
 
 def test_calibration_is_of_the_held_out_pictures(file, run, tmp_path):
-    settings = config.defaults("score") | {"batch": 4}
+    settings = Score.parse({"batch": 4})
     weights = run / "model.safetensors"
     common = {"weights": weights, "settings": settings}
     path = tmp_path / "calibration.h5"
@@ -93,7 +96,7 @@ def test_calibration_is_of_the_held_out_pictures(file, run, tmp_path):
         tmp_path / "scores.h5", calibration=None, cubes=file, teachers=None, **common
     )
     with data.Samples([file], groups=["cat"]) as samples:
-        held = data.held_out(samples, TRAIN, 1).calibration
+        held = data.held_out(samples, TRAIN.validation, TRAIN.calibration, 1).calibration
     with h5py.File(tmp_path / "scores.h5") as scores, h5py.File(path) as found:
         values = scores["cat/combined"][:][held]
         levels = np.linspace(0, 1, fusion.QUANTILES)
@@ -101,7 +104,7 @@ def test_calibration_is_of_the_held_out_pictures(file, run, tmp_path):
 
 
 def test_a_calibration_of_other_pictures_is_refused(file, run, tmp_path):
-    settings = config.defaults("score") | {"fusion": "fisher"}
+    settings = Score.parse({"fusion": "fisher"})
     common = {"weights": run / "model.safetensors", "settings": settings}
     path = tmp_path / "calibration.h5"
     calibration.calibrate(path, cubes=[file], teachers=[], groups=["cat"], **common)
@@ -130,7 +133,7 @@ def test_whole_persons_are_held_out(tmp_path):
     pictures = {"bona_fide": np.zeros((40, 1, 12, 12, 3), np.uint8)}
     path = write_images(tmp_path / "images.h5", pictures, persons=people)
     with data.Samples([path]) as samples:
-        split = data.held_out(samples, {"validation": 0.25}, 0)
+        split = data.held_out(samples, 0.25, None, 0)
         train, held = split.train, split.validation
     assert len(held) == 2 * 5 and len(train) == 6 * 5
     assert not {people[row] for row in held} & {people[row] for row in train}
@@ -144,6 +147,6 @@ def test_calibration_on_other_classes_is_refused(file, run, tmp_path, groups):
             weights=run / "model.safetensors",
             cubes=[file],
             teachers=[],
-            settings=config.defaults("score"),
+            settings=Score.parse({}),
             groups=groups,
         )

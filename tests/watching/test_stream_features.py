@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssmtl import config, detection
+from ssmtl import detection
 from ssmtl.formats.features import DIRECTIONS
 from ssmtl.learning import model as models
 from ssmtl.networks import load
@@ -14,6 +14,9 @@ from ssmtl.scoring import from_frames
 from ssmtl.scoring.fusion import Calibration, quantiles_of
 from ssmtl.scoring.objects import ScoringModel, clip_scores
 from ssmtl.stages import cubes
+from ssmtl.stages.detect import limits_of
+from ssmtl.stages.settings import Teachers
+from ssmtl.watching.settings import Scoring
 from ssmtl.watching.stream import Scorer, score_stream
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
@@ -47,14 +50,17 @@ class Footage:
 def test_a_stream_scores_as_the_clip(tmp_path):
     write_detector(tmp_path / "detector")
     files = {k: str(tmp_path / f"detector/toy.{k}") for k in ("weights", "cfg", "names")}
-    settings = {s: config.defaults(s) for s in ("cubes", "teachers", "score", "evaluate")}
-    settings["cubes"] |= {"size": SIZE, "radius": 2}
-    settings["score"] |= {"fusion": "evidence", "batch": 5}
-    settings["detect"] = config.defaults("detect") | files
-    settings["detect"] |= {"backend": "darknet", "image_size": 96, "iou": 0.1, "batch": 4}
-    settings["features"] = config.defaults("features") | {"network": "random", "size": 32}
+    detect = {"backend": "darknet", "image_size": 96, "iou": 0.1, "batch": 4}
+    settings = Scoring.parse(
+        {
+            "detect": detect | files,
+            "cubes": {"size": SIZE, "radius": 2},
+            "features": {"network": "random", "size": 32},
+            "score": {"fusion": "evidence", "batch": 5},
+        }
+    )
     device, footage = torch.device("cpu"), Footage()
-    detector = detection.load_configured(settings["detect"], device)
+    detector = detection.load_configured(settings.detect, device)
     torch.manual_seed(0)
     model = models.build(
         {
@@ -75,16 +81,17 @@ def test_a_stream_scores_as_the_clip(tmp_path):
     known = Calibration({name: quantiles_of(np.linspace(0, 1, 50)) for name in TASKS})
     network = load("random")
     scorer = Scorer(detector, scoring, known, settings, device, network)
-    limits = {key: settings["detect"][key] for key in ("confidence", "iou", "max_boxes")}
+    limits = limits_of(settings.detect)
     found = [b for p in footage.pictures for b in detection.detect(detector, [p], **limits)]
     frame = np.repeat(np.arange(FRAMES), [len(boxes) for boxes in found])
     whole = (frame >= 2) & (frame < FRAMES - 2)
     every = (np.concatenate([getattr(b, name) for b in found]) for name in ("box", "class_probs"))
     box, probs = every
-    kept = whole & cubes.kept(box, frame, settings["cubes"])
+    kept = whole & cubes.kept(box, frame, settings.cubes)
     objects = from_frames.Objects(frame[kept], box[kept], probs[kept])
     seen = from_frames.Seen(None, network, model.measured)
-    batches = from_frames.batches(footage, objects, seen, settings, 7, device)
+    stages = from_frames.Stages(settings.cubes, Teachers(), settings.features)
+    batches = from_frames.batches(footage, objects, seen, stages, 7, device)
     expected = clip_scores(ScoringModel(model, device), batches, "footage")
     frames = list(score_stream(footage.pictures, scorer))
     assert len(frames) == FRAMES and len(objects.frame) > 20

@@ -186,7 +186,7 @@ def images(
         path=path,
         options=options or {},
         split=split,
-        settings=settings.model_dump(),
+        settings=settings,
     )
 
 
@@ -322,7 +322,7 @@ def evaluate(
         scores=scores,
         dataset=dataset,
         model=model,
-        settings=settings.model_dump(),
+        settings=settings,
     )
     show([output])
 

@@ -17,12 +17,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from ssmtl import __version__
 from ssmtl.core.errors import FULL, REMEDIES, InputError, environment
+from ssmtl.core.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +124,7 @@ class Disk(io.FileIO):
 
 @contextmanager
 def create(
-    path: Path, kind: str, settings: dict | None = None, **attributes
+    path: Path, kind: str, settings: Settings | dict | None = None, **attributes
 ) -> Iterator[h5py.File]:
     """An HDF5 file of `kind` open for writing, which becomes `path` when complete."""
     with (
@@ -134,7 +136,7 @@ def create(
         file.attrs["kind"] = kind
         file.attrs["format"] = FORMAT
         file.attrs["ssmtl"] = __version__
-        file.attrs["settings"] = json.dumps(settings or {}, sort_keys=True)
+        file.attrs["settings"] = as_json(settings or {})
         file.attrs.update(attributes)
         yield file
         file.flush()
@@ -252,15 +254,20 @@ def write_rows(
     dataset[start:] = values
 
 
+def as_json(value: Any) -> str:
+    """Settings or any other JSON-able value as text, the same for equal ones."""
+    return json.dumps(value, sort_keys=True, default=Settings.model_dump)
+
+
 def digest(*parts) -> str:
-    """A short hash of strings, bytes, arrays and JSON-able values."""
+    """A short hash of strings, bytes, arrays, settings and JSON-able values."""
     state = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
             state.update(f"{part.dtype.str}{part.shape}".encode())
             part = np.ascontiguousarray(part).tobytes()
         elif not isinstance(part, bytes):
-            part = json.dumps(part, sort_keys=True).encode()
+            part = as_json(part).encode()
         state.update(part)
     return state.hexdigest()[:16]
 
@@ -319,7 +326,7 @@ class Parts:
     that clip) is the same.
     """
 
-    def __init__(self, output: Path, kind: str, settings: dict):
+    def __init__(self, output: Path, kind: str, settings: Settings | dict):
         self.output = Path(output)
         self.kind = kind
         self.settings = settings

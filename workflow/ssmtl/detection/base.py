@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -140,11 +140,30 @@ def load(
     )
 
 
-def load_configured(settings: dict, device: torch.device) -> Detector:
-    """The detector that the settings of a stage describe, detect or teachers."""
-    keys = ("cfg", "names", "image_size", "precision", "engine")
-    how = {key: settings[key] for key in keys if key in settings}
-    return load(settings["backend"], settings["weights"], **how, device=device)
+class Configured(Protocol):
+    """What settings of a stage, detect or teachers, say of a detector."""
+
+    backend: str
+    weights: str
+    cfg: str | None
+    names: str | None
+    image_size: int
+    precision: str
+    engine: str
+
+
+def load_configured(settings: Configured, device: torch.device) -> Detector:
+    """The detector that the settings of a stage describe."""
+    return load(
+        settings.backend,
+        settings.weights,
+        cfg=settings.cfg,
+        names=settings.names,
+        image_size=settings.image_size,
+        device=device,
+        precision=settings.precision,
+        engine=settings.engine,
+    )
 
 
 @torch.inference_mode()

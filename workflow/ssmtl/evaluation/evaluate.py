@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +16,7 @@ from ssmtl.evaluation.anomaly_map import box_scores, filtered, pad_to_clip, smoo
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.localisation import Localisation
 from ssmtl.evaluation.metrics import auc, names
+from ssmtl.evaluation.settings import Evaluate
 from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike
@@ -29,7 +31,7 @@ def clip_scores(
     row,
     columns: list[str],
     radius: int,
-    settings: dict,
+    settings: Evaluate,
     localisation: Localisation,
 ) -> dict[str, np.ndarray]:
     """Frame scores of one clip, float (T,) per column; boxes' and pixels' scores go to
@@ -40,7 +42,7 @@ def clip_scores(
     frame, box = group["frame"][:], group["box"][:]
     truth = localisation.truth(row)
     scores, of_boxes = {}, {}
-    reach = settings["follow"]
+    reach = settings.follow
     following = links(frame, box) if reach else np.full(len(frame), -1)
     for column in columns:
         maps = filtered(
@@ -49,13 +51,13 @@ def clip_scores(
             averaged(group[column][:], following, reach),
             span=(radius, int(row.frames) - radius),
             shape=(int(row.height), int(row.width)),
-            cell=settings["cell"],
-            filter_size=settings["filter_size"],
+            cell=settings.cell,
+            filter_size=settings.filter_size,
         )
         peaks, inside, done = [], [], 0
         for volume in maps:
             peaks.append(volume.max((1, 2)))
-            inside.append(box_scores(volume, radius + done, frame, box, settings["cell"]))
+            inside.append(box_scores(volume, radius + done, frame, box, settings.cell))
             if truth:
                 localisation.count_pixels(column, truth, volume, done)
             done += len(volume)
@@ -65,7 +67,7 @@ def clip_scores(
     return scores
 
 
-def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings: dict):
+def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings: Evaluate):
     """Frame scores of one clip: clip, frame, label, kind, objects, and two columns per score.
 
     objects int (N,): the frame of each object; scores: float (T,) per column.
@@ -78,7 +80,7 @@ def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings
     for column, values in scores.items():
         table[column] = values
         table[f"{column}_smoothed"] = smooth(
-            values, settings["sigma"], settings["border"], settings["smoothing"]
+            values, settings.sigma, settings.border, settings.smoothing
         )
     return table
 
@@ -125,14 +127,14 @@ def kind_table(frames: pd.DataFrame, columns: list[str]) -> dict:
     return result
 
 
-def summary(tables: list[pd.DataFrame], columns: list[str], settings: dict) -> dict:
+def summary(tables: list[pd.DataFrame], columns: list[str], settings: Evaluate) -> dict:
     """The metrics of one model; AUCs are left out where no clip has labels."""
     labelled = [table for table in tables if table["label"].notna().all()]
-    sigma, smoothing = settings["sigma"], settings["smoothing"]
-    result = {
+    sigma, smoothing = settings.sigma, settings.smoothing
+    result: dict[str, Any] = {
         "columns": columns,
         "tasks": [column for column in columns if column not in ("combined", "speed")],
-        "border": settings["border"],
+        "border": settings.border,
         "sigma": sigma,
         "smoothing": smoothing,
         "frames": sum(map(len, tables)),
@@ -182,7 +184,7 @@ def evaluate(
     scores: list[Path],
     dataset: str,
     model: str | None,
-    settings: dict,
+    settings: Evaluate,
 ) -> None:
     """Writes metrics.json and frame_scores.csv of one model from its object scores.
 
@@ -193,7 +195,7 @@ def evaluate(
     clips = read_manifest(manifest).query("split == 'test'")
     rows = {row.clip: row for row in clips.itertuples()}
     radius, columns = about["radius"], about["columns"]
-    localisation = Localisation(clips, radius, settings["cell"])
+    localisation = Localisation(clips, radius, settings.cell)
     tables = {}
     for path in scores:
         with read_scores(path) as file:

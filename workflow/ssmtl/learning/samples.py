@@ -203,10 +203,13 @@ class Split:
     calibration: np.ndarray
 
 
-def held_out(samples: Samples, settings: dict, seed: int) -> Split:
-    """The split of the samples by `validation` and `calibration`: whole clips, or pictures."""
-    shares = settings["validation"], settings.get("calibration", 0)
-    return (split_pictures if samples.pictures else split_clips)(samples, *shares, seed)
+def held_out(samples: Samples, validation: float, calibration: float | None, seed: int) -> Split:
+    """The split of the samples by the shares that validate and calibrate: whole clips, or pictures.
+
+    calibration: None for no share of its own.
+    """
+    split = split_pictures if samples.pictures else split_clips
+    return split(samples, validation, calibration or 0, seed)
 
 
 def split_pictures(samples: Samples, validation: float, calibration: float, seed: int) -> Split:

@@ -41,7 +41,10 @@ class Train(Settings):
         "jigsaw_permutations": "train.task_options, {jigsaw: {permutations: 3}}",
         "jigsaw_margin": "train.task_options, {jigsaw: {margin: 0.2}}",
     }
-    respelt = {"cubes_seen": (0, "null, to use epochs")}  # noqa: RUF012
+    respelt = {  # noqa: RUF012
+        "cubes_seen": (0, "null, to use epochs"),
+        "calibration": (0, "null, to calibrate with those of `validation`"),
+    }
 
     tasks: Annotated[list[str], Distinct] = Field(
         ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"],
@@ -105,13 +108,11 @@ class Train(Settings):
             "Share of the training clips or pictures held out to choose the best weights [M]."
         ),
     )
-    calibration: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
+    calibration: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
         description=(
             "Share of the training clips or pictures that calibrates the scores and chose neither "
-            "weights nor memory [D]; 0 calibrates with those of `validation`."
+            "weights nor memory [D]; null calibrates with those of `validation`."
         ),
     )
     validations: int = Field(30, ge=1, description="Evenly spaced validations in a run.")

@@ -37,6 +37,7 @@ from ssmtl.learning.samples import (
     epoch_steps,
     held_out,
 )
+from ssmtl.learning.settings import Train
 
 log = logging.getLogger(__name__)
 
@@ -56,49 +57,51 @@ class State:
     running: dict[str, float] = field(default_factory=dict)  # loss sums since the last validation
 
 
-def total_steps(rows: int, settings: dict) -> int:
+def total_steps(rows: int, settings: Train) -> int:
     """Optimiser steps of the run: `cubes_seen` objects where that is set, else `epochs`."""
-    per_epoch = epoch_steps(rows, settings["batch"])
-    if settings["cubes_seen"]:
-        return max(1, round(settings["cubes_seen"] / rows * per_epoch))
-    return settings["epochs"] * per_epoch
+    per_epoch = epoch_steps(rows, settings.batch)
+    if settings.cubes_seen:
+        return max(1, round(settings.cubes_seen / rows * per_epoch))
+    return settings.epochs * per_epoch
 
 
-def rate(step: int, total: int, settings: dict) -> float:
+def rate(step: int, total: int, settings: Train) -> float:
     """The learning rate of a step: constant, or falling to zero along half a cosine."""
-    if settings["schedule"] == "constant":
-        return settings["learning_rate"]
-    return settings["learning_rate"] * 0.5 * (1 + math.cos(math.pi * step / total))
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
-def optimiser(model: models.Model, settings: dict, fused: bool) -> torch.optim.Optimizer:
+def optimiser(model: models.Model, settings: Train, fused: bool) -> torch.optim.Optimizer:
     """Adam, or stochastic gradient descent with Nesterov's momentum."""
     common = {
-        "lr": settings["learning_rate"],
-        "weight_decay": settings["weight_decay"],
+        "lr": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
         "fused": fused,
     }
-    if settings["optimiser"] == "adam":
+    if settings.optimiser == "adam":
         return torch.optim.Adam(model.parameters(), **common)
-    momentum = settings["momentum"]
+    momentum = settings.momentum
     return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
 
 
 class Trainer:
     """One run: `fit` from the start or from a state, `state` to keep."""
 
-    def __init__(self, model: models.Model, loader: Loader, train, validation, settings, seed):
+    def __init__(
+        self, model: models.Model, loader: Loader, train, validation, settings: Train, seed: int
+    ):
         self.model, self.loader, self.settings, self.seed = model, loader, settings, seed
         self.train_rows, self.validation_rows = train, validation
         self.optimiser = optimiser(model, settings, fused=loader.device.type == "cuda")
         self.total = total_steps(len(train), settings)
-        self.per_epoch = epoch_steps(len(train), settings["batch"])
+        self.per_epoch = epoch_steps(len(train), settings.batch)
         self.state = State()
         self.unread: list[torch.Tensor] = []  # losses of the last steps, still on the device
 
     def losses(self, batch) -> dict[str, torch.Tensor]:
         """Task losses of a batch; weights and losses are float32 whatever the precision."""
-        low = self.settings["precision"] == "bfloat16"
+        low = self.settings.precision == "bfloat16"
         with torch.autocast(self.loader.device.type, torch.bfloat16, enabled=low):
             return self.model.losses(batch)
 
@@ -135,7 +138,7 @@ class Trainer:
         if bad := [name for name, value in losses.items() if not math.isfinite(value)]:
             raise InputError(
                 f"training: the {what} of {' and '.join(bad)} is {losses[bad[0]]} at step "
-                f"{step}; lower train.learning_rate ({self.settings['learning_rate']}), "
+                f"{step}; lower train.learning_rate ({self.settings.learning_rate}), "
                 "or, where it is so from step 0, make the teachers' files again"
             )
 
@@ -146,7 +149,7 @@ class Trainer:
         numbers = self.draws(VALIDATION)
         names, sums, count = ["total", *self.model.trained], 0, 0
         pools = np.split(self.validation_rows, range(POOL, len(self.validation_rows), POOL))
-        for batch in self.loader.batches(pools, self.settings["batch"], numbers):
+        for batch in self.loader.batches(pools, self.settings.batch, numbers):
             values = over_processes(self.losses(batch), batch)
             sums = sums + values[:-1] * values[-1]
             count += int(values[-1])
@@ -190,8 +193,8 @@ class Trainer:
             epoch, skip = divmod(self.state.step, self.per_epoch)
             pools = epoch_order(self.train_rows, self.seed, epoch)
             numbers = self.draws(epoch)
-            for batch in self.loader.batches(pools, self.settings["batch"], numbers, skip):
-                if self.settings["flip"]:
+            for batch in self.loader.batches(pools, self.settings.batch, numbers, skip):
+                if self.settings.flip:
                     batch.mirrored = batch.draws["flip"] < 0.5
                 yield batch
 
@@ -200,8 +203,8 @@ class Trainer:
         if not self.model.trained:
             self.keep_fitted()
             return
-        marks = np.linspace(0, self.total, self.settings["validations"] + 1).round().astype(int)
-        saves = {*marks, *range(0, self.total, self.settings["checkpoint_steps"])}
+        marks = np.linspace(0, self.total, self.settings.validations + 1).round().astype(int)
+        saves = {*marks, *range(0, self.total, self.settings.checkpoint_steps)}
         self.model.train()
         left = self.total - self.state.step
         batches = self.remaining()
@@ -266,7 +269,7 @@ class Checkpoint:
         log.info("resuming at step %d of %d", trainer.state.step, trainer.total)
 
 
-def specification(samples: Samples, settings: dict) -> dict:
+def specification(samples: Samples, settings: Train) -> dict:
     """What `model.build` needs, as kept in the model's card."""
     # A picture is a cube of one frame.
     cubes = {"radius": 0, "max_gap": 1} | samples.settings
@@ -277,14 +280,14 @@ def specification(samples: Samples, settings: dict) -> dict:
             f"{frames} of its settings; delete it and run the stage cubes again"
         )
     return {
-        "tasks": settings["tasks"],
-        "encoder": settings["encoder"],
-        "encoder_options": settings["encoder_options"],
+        "tasks": settings.tasks,
+        "encoder": settings.encoder,
+        "encoder_options": settings.encoder_options,
         "size": cubes["size"],
         "radius": cubes["radius"],
         "max_gap": cubes["max_gap"],
         "classes": samples.classes,
-        "task_options": settings["task_options"],
+        "task_options": settings.task_options,
     }
 
 
@@ -295,7 +298,7 @@ def train_model(
     teachers: list[Path],
     state: Path | None = None,
     seed: int,
-    settings: dict,
+    settings: Train,
     code: str,
     name: str = "model",
     groups: list[str] | None = None,
@@ -316,8 +319,8 @@ def train_model(
         locked(state),
     ):
         device = chosen_device()
-        settings = settings | {"precision": precision(device, settings["precision"])}
-        split = held_out(samples, settings, seed)
+        settings = settings.model_copy(update={"precision": precision(device, settings.precision)})
+        split = held_out(samples, settings.validation, settings.calibration, seed)
         spec = specification(samples, settings)
         mark = store.digest(spec, settings, samples.digest, seed, code, name, groups)
         if distributed.from_first(lambda: finished(output, mark)):
@@ -329,7 +332,7 @@ def train_model(
         model = models.build(spec).to(device)
         fit(model, samples, split.train)
         with memory_errors(
-            f"training with train.batch {settings['batch']}", "lower train.batch, or free the GPU"
+            f"training with train.batch {settings.batch}", "lower train.batch, or free the GPU"
         ):
             loader = Loader(samples, device)
             trainer = Trainer(model, loader, split.train, split.validation, settings, seed)
@@ -344,7 +347,7 @@ def train_model(
             history.to_csv(path, index=False, float_format="%.6g")
         card = {
             "spec": spec,
-            "settings": settings,
+            "settings": settings.model_dump(),
             "name": name,
             "seed": seed,
             "groups": groups or [],

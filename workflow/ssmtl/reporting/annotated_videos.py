@@ -83,7 +83,7 @@ def write_videos(
             tasks = tasks_of(file)
             known = None
             if settings["fusion"] != "mean":
-                known = read_calibration(calibration, settings, tasks)
+                known = read_calibration(calibration, settings["task_options"], tasks)
             for clip in progress(list(source), "videos", "clip"):
                 pictures = Frames(source[clip])
                 check(clip, pictures, file, by_clip, scores_path, table)

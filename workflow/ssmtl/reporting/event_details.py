@@ -115,8 +115,8 @@ class Stages:
     """The test clips in the files of several stages: `stages.group("cubes", clip)`."""
 
     def __init__(self, settings: dict, **paths: Iterable[Path]):
-        """settings: of the stages whose files there may not be, cubes and teachers."""
-        self.settings = settings
+        """settings: of the stages whose files there may not be, by name."""
+        self.settings = from_frames.Stages.of(settings)
         self.files = {kind: files_of_clips(given, kind) for kind, given in paths.items()}
 
     def stored(self, clip: str) -> list[str]:
@@ -218,10 +218,9 @@ def stored_object(stages: Stages, clip: str, row: int) -> tuple:
 
 def direct_object(stages: Stages, clip: str, row: int) -> tuple:
     """The same where cubes are not stored, made anew by the settings of their stages."""
-    cubes, teachers = (stages.settings[name] for name in ("cubes", "teachers"))
     with stages.read("frames", clip) as source, stages.read("detections", clip) as found:
-        detector, classes = load_teacher(found, teachers, torch.device("cpu"))
-        one = from_frames.Objects.of(found[clip], cubes).rows(slice(row, row + 1))
+        detector, classes = load_teacher(found, stages.settings.teachers, torch.device("cpu"))
+        one = from_frames.Objects.of(found[clip], stages.settings.cubes).rows(slice(row, row + 1))
         frames, device = Frames(source[clip]), torch.device("cpu")
         seen = from_frames.Seen(detector, None, [])
         made = from_frames.batches(frames, one, seen, stages.settings, 1, device)

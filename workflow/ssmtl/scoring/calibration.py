@@ -15,7 +15,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.formats import calibration as calibration_file
 from ssmtl.formats import hdf5
-from ssmtl.learning.samples import VALIDATION, Samples, draws, held_out
+from ssmtl.learning.samples import VALIDATION, Samples, Split, draws, held_out
 from ssmtl.learning.tasks.base import Batch
 from ssmtl.scoring.fusion import Calibration, combine, quantiles_of
 from ssmtl.scoring.objects import (
@@ -37,7 +37,7 @@ def calibrate(
     weights: Path,
     cubes: list[Path],
     teachers: list[Path],
-    settings: dict,
+    settings: Score,
     groups: list[str] | None = None,
     features: list[Path] = (),
 ) -> None:
@@ -49,12 +49,12 @@ def calibrate(
     with Samples(cubes, teachers, groups, features) as samples:
         model, card = load_for(weights, samples.classes, samples.settings, settings, device)
         with memory_errors("calibrate", "lower score.batch, or free the GPU"):
-            scores = held_out_scores(model, card, samples, settings["batch"])
-            made = made_scores(model.model, card, samples, settings["batch"], device)
+            scores = held_out_scores(model, card, samples, settings.batch)
+            made = made_scores(model.model, card, samples, settings.batch, device)
             shares = task_weights(model.model, made)
         about = objects_settings(*samples.pairs[0], *samples.measured[:1])
     quantiles = {name: quantiles_of(values) for name, values in scores.items()}
-    combined = combine(scores, settings["fusion"], Calibration(quantiles, shares))
+    combined = combine(scores, settings.fusion, Calibration(quantiles, shares))
     with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
         for name, values in quantiles.items():
             file[name] = values
@@ -72,7 +72,7 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
                 f"{samples.pairs[0][0].file.filename}: {', '.join(samples.clips)} are other "
                 "pictures than the model was trained on; give the same file and the same --groups"
             )
-        rows = held_out(samples, card["settings"], card["seed"]).calibration
+        rows = split_of(samples, card).calibration
         parts = [
             model(samples.read(part), {}) for part in np.split(rows, range(batch, len(rows), batch))
         ]
@@ -95,7 +95,7 @@ def made_scores(model, card: dict, samples: Samples, batch_size: int, device) ->
     The objects are those that chose the weights, at most MADE of them, evenly spaced, so that
     those that calibrate choose nothing. Only of tasks that make anomalies.
     """
-    rows = held_out(samples, card["settings"], card["seed"]).validation
+    rows = split_of(samples, card).validation
     rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(MADE, len(rows))).astype(int)])
     names = dict.fromkeys(row for t in model.tasks.values() for row in (*t.measured, *t.made_rows))
     if names and any(name not in samples.measured[0] for name in names):
@@ -138,6 +138,12 @@ def task_weights(model, made: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[
     return {n: told[n] / kinds[task.sees or n] for n, task in model.tasks.items()}
 
 
+def split_of(samples: Samples, card: dict) -> Split:
+    """The split that a model was trained with; version 0.1 had no share for calibration."""
+    settings = card["settings"]
+    return held_out(samples, settings["validation"], settings.get("calibration"), card["seed"])
+
+
 def calibration_clips(card: dict) -> list[str]:
     """The normal clips that calibrate; cards of version 0.1 have none but the validation's."""
     about = card["train"]
@@ -163,7 +169,7 @@ def objects_settings(*groups: h5py.Group | None) -> dict:
 
 
 def calibration_for(
-    calibration: Path | None, settings: dict, model, about: dict
+    calibration: Path | None, settings: Score, model, about: dict
 ) -> Calibration | None:
     """The calibration of a model's scores, if there is one, checked against what is scored.
 
@@ -171,28 +177,27 @@ def calibration_for(
     """
     if calibration is None:
         return None
-    found = read_calibration(calibration, settings, model.tasks)
+    found = read_calibration(calibration, settings.task_options, model.tasks)
     check_objects(calibration, about)
     return found
 
 
-def read_calibration(path: Path, settings: dict, tasks: Iterable[str]) -> Calibration:
+def read_calibration(path: Path, task_options: dict, tasks: Iterable[str]) -> Calibration:
     """Quantiles and weights of the tasks; InputError where they are not of these tasks' scores.
 
-    settings: those of the scores, with `task_options`.
+    task_options: those of the scores, by task.
     """
     with calibration_file.read_calibration(path) as file:
         found = Score.upgraded(store.settings_of(file))["task_options"]
-        wanted = settings["task_options"]
         if set(file) != set(tasks):
             raise InputError(
                 f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
                 f"{', '.join(sorted(tasks))}; calibrate with the same model"
             )
-        if other := [name for name in tasks if found.get(name) != wanted.get(name)]:
+        if other := [name for name in tasks if found.get(name) != task_options.get(name)]:
             raise InputError(
                 f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
-                f"scores with {wanted.get(other[0])}; calibrate again, or score with that setting"
+                f"scores with {task_options.get(other[0])}; calibrate again, or score so"
             )
         quantiles = {name: file[name][:] for name in file}
         return Calibration(quantiles, {n: float(file[n].attrs.get("weight", 1)) for n in file})

@@ -17,7 +17,23 @@ from ssmtl.media import blocks
 from ssmtl.networks import Network
 from ssmtl.stages.cubes import expanded, select
 from ssmtl.stages.features import seen_features
+from ssmtl.stages.settings import Cubes, Features, Teachers
 from ssmtl.stages.teachers import seen_probabilities
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The settings of the stages that are left out."""
+
+    cubes: Cubes
+    teachers: Teachers
+    features: Features
+
+    @classmethod
+    def of(cls, sections: dict[str, dict]) -> "Stages":
+        """Of the sections of a configuration; one that is not given has its defaults."""
+        kinds = {"cubes": Cubes, "teachers": Teachers, "features": Features}
+        return cls(**{name: kind.parse(sections.get(name, {})) for name, kind in kinds.items()})
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class Objects:
     class_probs: np.ndarray  # float32 (N, C); C is 0 for imported boxes
 
     @classmethod
-    def of(cls, group: h5py.Group, settings: dict) -> "Objects":
+    def of(cls, group: h5py.Group, settings: Cubes) -> "Objects":
         """Of a clip in `detections.h5`, by the settings of the cubes."""
         names = ("frame", "box", "class_probs")
         return cls(*(group[name][:] for name in names)).rows(select(group, "test", settings, 0))
@@ -52,16 +68,16 @@ class Seen:
 
 
 def batches(
-    frames: Frames, objects: Objects, seen: Seen, settings: dict[str, dict], batch: int, device
+    frames: Frames, objects: Objects, seen: Seen, settings: Stages, batch: int, device
 ) -> Iterator[tuple[torch.Tensor, dict]]:
     """Cubes uint8 (batch, 2t + 1, S, S, 3) on the device, and the rows beside them.
 
     Those are `class_probs` (batch, C) and what is measured, float32 (batch, D); settings: of the
     stages cubes, teachers and features. The last batch of a block of frames has what is left.
     """
-    cubes = settings["cubes"]
-    frame, radius, size = objects.frame, cubes["radius"], cubes["size"]
-    area = expanded(objects.box, cubes["scale"], frames.width, frames.height)
+    cubes = settings.cubes
+    frame, radius, size = objects.frame, cubes.radius, cubes.size
+    area = expanded(objects.box, cubes.scale, frames.width, frames.height)
     place = blocks.span(frame, radius, len(frames))
     most = blocks.at_once(radius, size, device)
     pictures = frames.decoded(*place)
@@ -72,10 +88,10 @@ def batches(
         if seen.detector is None:
             beside = {"class_probs": objects.class_probs[rows]}
         else:
-            probs = seen_probabilities(seen.detector, *here, settings["teachers"])
+            probs = seen_probabilities(seen.detector, *here, settings.teachers)
             beside = {"class_probs": probs}
         if seen.measured:
-            beside |= seen_features(seen.measured, seen.network, *here, settings["features"])
+            beside |= seen_features(seen.measured, seen.network, *here, settings.features)
         for start in range(0, len(made), batch):
             some = slice(start, start + batch)
             yield made[some], {name: values[some] for name, values in beside.items()}

@@ -14,6 +14,7 @@ from ssmtl.engines import Network
 from ssmtl.formats.cubes import open_cubes
 from ssmtl.learning import model as models
 from ssmtl.learning.tasks.base import Batch
+from ssmtl.scoring.settings import Score
 
 
 def gapless(cubes: np.ndarray, radius: int) -> np.ndarray:
@@ -139,14 +140,14 @@ def name_of(group: h5py.Group) -> str:
 
 
 def load_for(
-    weights: Path, classes: list[str], cubes: dict, settings: dict, device: torch.device
+    weights: Path, classes: list[str], cubes: dict, settings: Score, device: torch.device
 ) -> tuple[ScoringModel, dict]:
     """The model and its card; InputError where it was trained on other classes or cubes.
 
     classes: the teachers'; cubes: the settings that the cubes or pictures were made with;
     settings: the section score.
     """
-    model, card = models.load(weights, settings["task_options"])
+    model, card = models.load(weights, settings.task_options)
     stage = "cubes" if "radius" in cubes else "images"
     spec, cubes = card["spec"], {"radius": 0} | cubes
     if spec["classes"] and stage == "images":
@@ -161,7 +162,7 @@ def load_for(
                 f"{weights}: trained with the {what} {shown(expected)}, the data has "
                 f"{shown(found)}; score with the settings that the model was trained with"
             )
-    how = {key: settings.get(key, "auto") for key in ("precision", "engine")}
+    how = {"precision": settings.precision, "engine": settings.engine}
     return ScoringModel(model.to(device), device, **how), card
 
 

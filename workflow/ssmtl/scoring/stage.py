@@ -38,8 +38,10 @@ from ssmtl.scoring.objects import (
     name_of,
     stored_batches,
 )
+from ssmtl.scoring.settings import Score
 from ssmtl.stages.cubes import check_clips
 from ssmtl.stages.features import load_network
+from ssmtl.stages.settings import Cubes, Features, Teachers
 from ssmtl.stages.teachers import load_teacher
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ def score_objects(
     calibration: Path | None,
     cubes: Path,
     teachers: Path | None,
-    settings: dict,
+    settings: Score,
     features: Path | None = None,
 ) -> None:
     """Writes the scores of every object of one shard; rows as in its `cubes.h5`.
@@ -89,7 +91,7 @@ def score_objects(
             places = {key: group[key][:] for key in ("frame", "box") if key in group}
             found = matching(looked, name, group, "features")
             measured = measured_rows(model.model, found, name_of(group))
-            radius, size = card["spec"]["radius"], settings["batch"]
+            radius, size = card["spec"]["radius"], settings.batch
             batches = stored_batches(group, rows, radius, size, measured)
             return Clip(group, places, batches)
 
@@ -109,16 +111,16 @@ def score_frames(
     calibration: Path | None,
     frames: Path,
     detections: Path,
-    cubes: dict,
-    teachers: dict,
-    features: dict,
-    settings: dict,
+    cubes: Cubes,
+    teachers: Teachers,
+    features: Features,
+    settings: Score,
 ) -> None:
     """Writes the same scores straight from the frames and boxes of one shard.
 
     cubes, teachers, features: the settings of the stages that are left out.
     """
-    stages = {"cubes": cubes, "teachers": teachers, "features": features}
+    stages = from_frames.Stages(cubes, teachers, features)
     check_fusion(calibration, settings)
     device = chosen_device()
     with (
@@ -127,15 +129,16 @@ def score_frames(
     ):
         check_clips(source, found)
         detector, classes = load_teacher(found, teachers, device)
-        model, card = load_for(weights, classes, cubes, settings, device)
+        model, card = load_for(weights, classes, cubes.model_dump(), settings, device)
         needed = model.model.measured
         seen = from_frames.Seen(detector, load_network(needed, features, device), needed)
-        known = calibration_for(calibration, settings, model, stages)
+        about = {name: each.model_dump() for name, each in vars(stages).items()}
+        known = calibration_for(calibration, settings, model, about)
 
         def clip(name: str) -> Clip:
-            objects = from_frames.Objects.of(found[name], stages["cubes"])
+            objects = from_frames.Objects.of(found[name], cubes)
             batches = from_frames.batches(
-                Frames(source[name]), objects, seen, stages, settings["batch"], device
+                Frames(source[name]), objects, seen, stages, settings.batch, device
             )
             return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
 
@@ -154,11 +157,11 @@ def scored_by(card: dict) -> dict:
     }
 
 
-def check_fusion(calibration: Path | None, settings: dict) -> None:
+def check_fusion(calibration: Path | None, settings: Score) -> None:
     """InputError for a fusion that a calibration is needed for, and none."""
-    if settings["fusion"] != "mean" and calibration is None:
+    if settings.fusion != "mean" and calibration is None:
         raise InputError(
-            f"score: --fusion {settings['fusion']} needs --calibration, made by `ssmtl calibrate`"
+            f"score: --fusion {settings.fusion} needs --calibration, made by `ssmtl calibrate`"
         )
 
 
@@ -169,7 +172,7 @@ def write_scores(
     count: int,
     about: dict,
     known: Calibration | None,
-    settings: dict,
+    settings: Score,
 ) -> None:
     """Writes the task scores of `count` clips, the combined one and, of video, the baseline.
 
@@ -184,7 +187,7 @@ def write_scores(
         for clip in progress(clips, "score", "clip", count):
             name = name_of(clip.group)
             scores = clip_scores(model, clip.batches, name)
-            extra = {"combined": combine(scores, settings["fusion"], known)}
+            extra = {"combined": combine(scores, settings.fusion, known)}
             if video:
                 extra["speed"] = box_speed(**clip.places)
             check_range(extra, name)

@@ -24,6 +24,7 @@ from ssmtl.formats.cubes import CUBES
 from ssmtl.formats.detections import read_detections
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.media import blocks, polygons
+from ssmtl.stages.settings import Cubes
 
 log = logging.getLogger(__name__)
 
@@ -111,36 +112,36 @@ def write_cubes(
     return store.digest(marks, storage)
 
 
-def kept(box: np.ndarray, frame: np.ndarray, settings: dict) -> np.ndarray:
+def kept(box: np.ndarray, frame: np.ndarray, settings: Cubes) -> np.ndarray:
     """Which boxes pass the filters of the settings and lie outside the ignored polygons, bool."""
     keep = keep_boxes(
         box,
         frame,
-        min_side=settings["min_side"],
-        max_aspect=settings["max_aspect"],
-        nested=settings["nested"],
+        min_side=settings.min_side,
+        max_aspect=settings.max_aspect,
+        nested=settings.nested,
     )
-    return keep & ~polygons.inside(box, polygons.parse(settings["ignore"] or ""))
+    return keep & ~polygons.inside(box, polygons.parse(settings.ignore or ""))
 
 
-def select(group: h5py.Group, split: str, settings: dict, seed: int) -> np.ndarray:
+def select(group: h5py.Group, split: str, settings: Cubes, seed: int) -> np.ndarray:
     """Rows of a clip's detections that get a cube: filtered, with a full -t..+t window, thinned."""
     frame, box, frames = group["frame"][:], group["box"][:], int(group.attrs["frames"])
-    radius = settings["radius"]
+    radius = settings.radius
     keep = kept(box, frame, settings)
     keep &= (frame >= radius) & (frame < frames - radius)
     rows = np.flatnonzero(keep)
     if split == "train":
-        rows = rows[thinned(len(rows), settings["train_stride"], settings["train_max"], seed)]
+        rows = rows[thinned(len(rows), settings.train_stride, settings.train_max, seed)]
     return rows
 
 
 def make_cubes(
-    output: Path, *, frames: Path, detections: Path, split: str, settings: dict, code: str
+    output: Path, *, frames: Path, detections: Path, split: str, settings: Cubes, code: str
 ) -> None:
     """Writes `cubes.h5` of one shard from its `frames.h5` and `detections.h5`."""
-    radius, size = settings["radius"], settings["size"]
-    reach = radius * settings["max_gap"] if split == "train" else radius
+    radius, size = settings.radius, settings.size
+    reach = radius * settings.max_gap if split == "train" else radius
     with (
         read_frames(frames) as source,
         read_detections(detections) as found,
@@ -150,7 +151,7 @@ def make_cubes(
         chosen = {
             clip: select(found[clip], split, settings, store.seed_of(clip)) for clip in source
         }
-        cube = (2 * reach + 1) * size * size * 3 // cube_storage.LEAST.get(settings["storage"], 1)
+        cube = (2 * reach + 1) * size * size * 3 // cube_storage.LEAST.get(settings.storage, 1)
         refuse_if_full(output, sum(map(len, chosen.values())) * cube)
         for clip in progress(list(source), "cubes", "clip"):
             boxes, rows, pictures = found[clip], chosen[clip], Frames(source[clip])
@@ -166,8 +167,8 @@ def make_cubes(
                 continue
             with parts.write(clip, mark) as group:
                 frame, box = boxes["frame"][:][rows], boxes["box"][:][rows]
-                area = expanded(box, settings["scale"], pictures.width, pictures.height)
-                pixels = write_cubes(group, pictures, frame, area, reach, size, settings["storage"])
+                area = expanded(box, settings.scale, pictures.width, pictures.height)
+                pixels = write_cubes(group, pictures, frame, area, reach, size, settings.storage)
                 group["frame"], group["box"], group["detection"] = frame, box, rows
                 group["valid"] = windows(frame, reach, len(pictures))
                 group.attrs.update(

@@ -22,6 +22,7 @@ from ssmtl.detection.base import Boxes
 from ssmtl.formats import hdf5
 from ssmtl.formats.detections import DETECTIONS, read_detections
 from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.stages.settings import Detect
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,14 @@ WRITE = 64  # batches whose boxes are written at once
 CHUNK = 512  # rows of boxes that lie together in the file
 
 
-def detected(detector, frames: Frames, settings: dict) -> Iterator[tuple[np.ndarray, Boxes]]:
+def detected(detector, frames: Frames, settings: Detect) -> Iterator[tuple[np.ndarray, Boxes]]:
     """Frame numbers int32 (n,) and boxes of a clip, a run of frames at a time.
 
     Each thread takes a batch from the encoded frames to the boxes, so that decoding, the network
     and the suppression of boxes overlap. On a CPU the threads share the cores, and nothing waits
     for all of them; on a GPU they take turns.
     """
-    limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
+    limits = limits_of(settings)
     on_cpu = detector.device.type == "cpu"
     largest = CPU_BATCH if on_cpu else GPU_BATCH
     with one_torch_thread() if on_cpu else nullcontext():
@@ -60,12 +61,21 @@ def detected(detector, frames: Frames, settings: dict) -> Iterator[tuple[np.ndar
         yield from ahead(look, frames.encoded_blocks(detector.batch))
 
 
-def decoded(frames: Frames, first: int, data: list, device: torch.device, settings: dict) -> list:
+def limits_of(settings: Detect) -> dict[str, float]:
+    """Which of the detector's candidates are objects, as `detection.detect` takes it."""
+    return {
+        "confidence": settings.confidence,
+        "iou": settings.iou,
+        "max_boxes": settings.max_boxes,
+    }
+
+
+def decoded(frames: Frames, first: int, data: list, device: torch.device, settings: Detect) -> list:
     """Some frames from number `first` on, uint8 (H, W, 3) each.
 
     With `gpu_decode` JPEG is decoded by the GPU; what it cannot read, by the CPU.
     """
-    if settings["gpu_decode"] and device.type == "cuda" and frames.encoding == "jpeg":
+    if settings.gpu_decode and device.type == "cuda" and frames.encoding == "jpeg":
         try:
             return decoded_jpegs(data, device)
         except RuntimeError as error:
@@ -109,20 +119,20 @@ def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> No
 
 
 def detect_objects(
-    output: Path, *, frames: Path, boxes: Path | None, settings: dict, code: str
+    output: Path, *, frames: Path, boxes: Path | None, settings: Detect, code: str
 ) -> None:
     """Writes `detections.h5` of one shard, from `frames.h5` and, where imported, a CSV of boxes."""
-    if settings["backend"] == "imported":
+    if settings.backend == "imported":
         if boxes is None:
             raise InputError("detect: --backend imported needs --boxes, a CSV of boxes")
         table, detector = imported.read_boxes(boxes), None
         classes = list(imported.class_names(table))
     else:
         detector = detection.load_configured(settings, chosen_device())
-        detector.batch = settings["batch"]
+        detector.batch = settings.batch
         classes = list(detector.classes)
     computed = detector.computed if detector else "imported"
-    given = [store.file_digest(path) for path in (boxes, settings["weights"], settings["cfg"])]
+    given = [store.file_digest(path) for path in (boxes, settings.weights, settings.cfg)]
     with (
         read_frames(frames) as source,
         store.Parts(output, "detections", settings) as parts,
@@ -130,7 +140,7 @@ def detect_objects(
         about = {
             "split": source.attrs["split"],
             "classes": json.dumps(classes),
-            "detector": settings["backend"],
+            "detector": settings.backend,
             "computed": computed,
         }
         total = sum(int(group.attrs["frames"]) for group in source.values())
@@ -148,7 +158,7 @@ def detect_objects(
                         len(pictures),
                         pictures.width,
                         pictures.height,
-                        settings["confidence"],
+                        settings.confidence,
                     )
                 ]
             else:
@@ -163,6 +173,6 @@ def detect_objects(
             log.warning(
                 "%s: no object in any clip; check detect.confidence (%s) and the weights",
                 output,
-                settings["confidence"],
+                settings.confidence,
             )
     log.info("detect: %d frames, %d objects", total, count)

@@ -24,6 +24,7 @@ from ssmtl.formats.features import DIRECTIONS, FEATURES
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.media import blocks
 from ssmtl.media.blocks import Window
+from ssmtl.stages.settings import Features
 
 BLOCK = 1024  # objects that are measured together
 NAMES = {"train": ("flow", "embedding", "turned"), "test": ("flow", "embedding")}
@@ -35,7 +36,7 @@ def seen_features(
     window: Window,
     frame: np.ndarray,
     box: np.ndarray,
-    settings: dict,
+    settings: Features,
 ) -> dict[str, np.ndarray]:
     """What is measured of objects, by name, float32 (N, D).
 
@@ -45,9 +46,9 @@ def seen_features(
     """
     found = {}
     if "flow" in names:
-        found["flow"] = window_flow(window, frame, box, settings["flow_size"])
+        found["flow"] = window_flow(window, frame, box, settings.flow_size)
     if "embedding" in names:
-        size, batch = settings["size"], settings["batch"]
+        size, batch = settings.size, settings.batch
         crops = window.cubes(frame, box, 0, size)[:, 0]
         found["embedding"] = embedded(network, crops, size, batch)
         if "turned" in names:
@@ -76,11 +77,11 @@ def window_flow(window: Window, frame: np.ndarray, box: np.ndarray, size: int) -
     return np.concatenate(parts) if parts else np.zeros((0, DIRECTIONS), np.float32)
 
 
-def load_network(names: Sequence[str], settings: dict, device) -> networks.Network | None:
+def load_network(names: Sequence[str], settings: Features, device) -> networks.Network | None:
     """The network that embeds crops, where an embedding is asked for."""
     if "embedding" not in names:
         return None
-    return networks.load(settings["network"], settings["seed"], "features.network").to(device)
+    return networks.load(settings.network, settings.seed, "features.network").to(device)
 
 
 def reduced(picture: np.ndarray, size: int) -> np.ndarray:
@@ -121,7 +122,7 @@ def flow_rows(first: np.ndarray, second: np.ndarray, box: np.ndarray, width: int
 
 
 def write_features(
-    output: Path, *, frames: Path, cubes: Path, split: str, settings: dict, code: str
+    output: Path, *, frames: Path, cubes: Path, split: str, settings: Features, code: str
 ) -> None:
     """Writes `features.h5` of one shard, its rows those of `cubes.h5`."""
     device = chosen_device()
@@ -132,7 +133,7 @@ def write_features(
         read_cubes(cubes) as crops,
         store.Parts(output, "features", settings) as parts,
     ):
-        given = store.file_digest(settings["network"])
+        given = store.file_digest(settings.network)
         for clip in progress(list(crops), "features", "clip"):
             group = crops[clip]
             mark = store.digest(settings, code, split, given, group.attrs["digest"])
@@ -151,7 +152,7 @@ def write_features(
         parts.merge(split=split)
 
 
-def clip_features(frames: Frames, names, network, frame, box, settings: dict, device) -> dict:
+def clip_features(frames: Frames, names, network, frame, box, settings: Features, device) -> dict:
     """All rows of a clip's objects by name, float32 (N, D), in one pass over its frames."""
     place = blocks.span(frame, 1, len(frames))
     parts = blocks.ready(frames.decoded(*place), frame, 1, place, device, BLOCK)

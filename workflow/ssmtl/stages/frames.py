@@ -25,6 +25,7 @@ from ssmtl.formats.manifest import read_manifest, rows
 from ssmtl.media import codec
 from ssmtl.media.images import ImageClip
 from ssmtl.media.video import Missing, video_frames
+from ssmtl.stages.settings import Frames as FrameSettings
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def check_count(row, found: int, gaps: list[tuple[int, Missing]]) -> None:
 
 
 def extract_frames(
-    output: Path, *, manifest: Path, split: str, shard: int, settings: dict, code: str
+    output: Path, *, manifest: Path, split: str, shard: int, settings: FrameSettings, code: str
 ) -> None:
     """Writes `frames.h5` of one shard."""
     clips = rows(read_manifest(manifest), split, shard)
@@ -155,7 +156,7 @@ def extract_frames(
         def make(item) -> None:
             row, mark = item
             with parts.write(row.clip, mark) as group:
-                write_clip(group, row, **settings)
+                write_clip(group, row, **settings.model_dump())
 
         made = ahead(make, missing, CLIPS, CLIPS)
         for _ in progress(made, "frames", "clip", len(missing)):

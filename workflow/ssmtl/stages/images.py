@@ -22,6 +22,7 @@ from ssmtl.datasets import images as image_readers
 from ssmtl.datasets.images import Picture
 from ssmtl.formats import hdf5
 from ssmtl.formats.images import IMAGES
+from ssmtl.stages.settings import Images
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def make_images(
     path: Path,
     options: dict,
     split: str,
-    settings: dict,
+    settings: Images,
 ) -> None:
     """Writes `images.h5` of a data set, one group per class; rows are in the reader's order.
 
@@ -49,7 +50,7 @@ def make_images(
     pictures = image_readers.reader(reader, options).pictures(path, split, **options)
     with store.create(output, "images", settings, dataset=dataset) as file:
         for label, members in groupby(progress(pictures, "images", "picture"), lambda p: p.label):
-            write_class(file.create_group(label), members, settings["size"])
+            write_class(file.create_group(label), members, settings.size)
             file.flush()
         counts = [group.attrs["frames"] for group in file.values()]
     log.info("images: %s, %d classes, %d pictures", split, len(counts), sum(counts))

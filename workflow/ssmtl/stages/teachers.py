@@ -26,6 +26,7 @@ from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.teachers import TEACHERS
 from ssmtl.media import blocks
 from ssmtl.media.blocks import Window
+from ssmtl.stages.settings import Teachers
 
 log = logging.getLogger(__name__)
 
@@ -54,33 +55,31 @@ def enlarged(
 
 
 def seen_probabilities(
-    detector, window: Window, frame: np.ndarray, box: np.ndarray, settings: dict
+    detector, window: Window, frame: np.ndarray, box: np.ndarray, settings: Teachers
 ) -> np.ndarray:
     """Class probabilities of objects from a detector on their enlarged crops, float32 (N, C).
 
     window: has the pictures of their frames; frame int (N,) ascending; box float32 (N, 4).
     """
     vectors = [np.zeros((0, len(detector.classes)), np.float32)]
-    for start in range(0, len(frame), settings["batch"]):
-        rows = slice(start, start + settings["batch"])
+    for start in range(0, len(frame), settings.batch):
+        rows = slice(start, start + settings.batch)
         numbers, which = np.unique(frame[rows], return_inverse=True)
         crops, places = enlarged(
             window.pictures(numbers),
             torch.from_numpy(which).to(detector.device),
             torch.from_numpy(box[rows]).to(detector.device),
             detector.image_size,
-            settings["context"],
+            settings.context,
         )
         vectors.append(detection.class_vectors(detector, crops, places))
     return np.concatenate(vectors)
 
 
-def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> np.ndarray:
+def crop_probabilities(detector, frames: Frames, frame, box, settings: Teachers) -> np.ndarray:
     """The same for all objects of a clip, in one pass over its frames."""
     place = blocks.span(frame, 0, len(frames))
-    parts = blocks.ready(
-        frames.decoded(*place), frame, 0, place, detector.device, settings["batch"]
-    )
+    parts = blocks.ready(frames.decoded(*place), frame, 0, place, detector.device, settings.batch)
     return np.concatenate(
         [np.zeros((0, len(detector.classes)), np.float32)]
         + [
@@ -90,7 +89,7 @@ def crop_probabilities(detector, frames: Frames, frame, box, settings: dict) -> 
     )
 
 
-def load_teacher(found: h5py.File, settings: dict, device) -> tuple:
+def load_teacher(found: h5py.File, settings: Teachers, device) -> tuple:
     """The detector that says what objects are, None where their detections say so, and classes."""
     if classes := json.loads(found.attrs["classes"]):
         return None, classes
@@ -105,7 +104,7 @@ def write_teachers(
     detections: Path,
     cubes: Path,
     split: str,
-    settings: dict,
+    settings: Teachers,
     code: str,
 ) -> None:
     """Writes `teachers.h5` of one shard, its rows those of `cubes.h5`."""
@@ -117,11 +116,13 @@ def write_teachers(
         store.Parts(output, "teachers", settings) as parts,
     ):
         detector, classes = load_teacher(found, settings, device)
-        given = [store.file_digest(settings[key]) for key in ("resnet", "weights", "cfg")]
+        given = [
+            store.file_digest(path) for path in (settings.resnet, settings.weights, settings.cfg)
+        ]
         network = None
         if split == "train":
-            network = networks.load(settings["resnet"], settings["resnet_seed"], "teachers.resnet")
-            network.how = {key: settings[key] for key in ("precision", "engine")}
+            network = networks.load(settings.resnet, settings.resnet_seed, "teachers.resnet")
+            network.how = {"precision": settings.precision, "engine": settings.engine}
             network = network.to(device)
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
@@ -154,11 +155,11 @@ def write_teachers(
         parts.merge(split=split, classes=json.dumps(classes), computed="; ".join(filter(None, by)))
 
 
-def logit_rows(network, group: h5py.Group, settings: dict, device) -> np.ndarray:
+def logit_rows(network, group: h5py.Group, settings: Teachers, device) -> np.ndarray:
     """The network's last-layer outputs for the middle crops of a clip, float32 (N, C)."""
     cubes = open_cubes(group)
     middle, rows = cubes.shape[1] // 2, []
-    for start in range(0, len(cubes), settings["batch"]):
-        crops = torch.from_numpy(cubes[start : start + settings["batch"], middle]).to(device)
-        rows.append(network.logits(crops, settings["resnet_size"]).cpu().numpy())
+    for start in range(0, len(cubes), settings.batch):
+        crops = torch.from_numpy(cubes[start : start + settings.batch, middle]).to(device)
+        rows.append(network.logits(crops, settings.resnet_size).cpu().numpy())
     return np.concatenate(rows) if rows else np.zeros((0, 1000), np.float32)

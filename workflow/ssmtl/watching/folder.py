@@ -17,28 +17,18 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.evaluation.settings import Evaluate
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
-from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
+from ssmtl.formats.watcher import CARD, FILES, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
-from ssmtl.scoring.settings import Score
 from ssmtl.stages.features import load_network
-from ssmtl.stages.settings import Cubes, Detect, Features
 from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.settings import Scoring
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
 
 log = logging.getLogger(__name__)
-
-SECTIONS = {
-    "detect": Detect,
-    "cubes": Cubes,
-    "features": Features,
-    "score": Score,
-    "evaluate": Evaluate,
-}
 
 
 def make_watcher(
@@ -49,23 +39,27 @@ def make_watcher(
     frames: the training shards' frames.h5; config: the settings of all stages. Raises InputError
     for files that do not fit, and for imported boxes, which new video does not have.
     """
-    settings = {stage: config[stage] for stage in SECTIONS}
-    if settings["detect"]["backend"] == "imported":
+    settings = Scoring.parse({stage: config[stage] for stage in Scoring.model_fields})
+    if settings.detect.backend == "imported":
         raise InputError(
             "detect.backend is imported: new video comes without boxes; learn with a detector"
         )
-    settings["evaluate"] = settings["evaluate"] | {"smoothing": "causal"}
     card = read_card(weights.with_suffix(".json"))
     for source in (weights, weights.with_suffix(".json"), calibration):
         with store.replacing(output / source.name) as path:
             shutil.copyfile(source, path)
-    for key in ("weights", "cfg", "names"):
-        settings["detect"][key] = kept(settings["detect"][key], output, key)
+    files = {key: kept(getattr(settings.detect, key), output, key) for key in FILES}
+    settings = settings.model_copy(
+        update={
+            "detect": settings.detect.model_copy(update=files),
+            "evaluate": settings.evaluate.model_copy(update={"smoothing": "causal"}),
+        }
+    )
     scorer = scorer_of(output, settings)
     clips = [
         (clip, *scores) for path in frames for clip, *scores in normal_scores(path, card, scorer)
     ]
-    about = {"ssmtl": __version__, "settings": settings}
+    about = {"ssmtl": __version__, "settings": settings.model_dump()}
     write_normal(output, [NormalClip(*clip) for clip in clips], about)
     log.info("%s: ready to watch with: ssmtl watch --model %s VIDEO", output, output)
 
@@ -119,37 +113,38 @@ def normal_scores(frames: Path, card: dict, scorer: Scorer):
                 yield clip, float(source[clip].attrs["fps"]), scores
 
 
-def scorer_of(folder: Path, settings: dict) -> Scorer:
+def scorer_of(folder: Path, settings: Scoring) -> Scorer:
     """The scorer of a watcher's files; InputError where they do not fit together."""
-    device, detect = chosen_device(), dict(settings["detect"])
-    for key in ("weights", "cfg", "names"):
-        if detect[key] and (folder / detect[key]).is_file():
-            detect[key] = str(folder / detect[key])
-    detector = detection.load_configured(detect, device)
+    device = chosen_device()
+    files = {key: folder / (getattr(settings.detect, key) or "") for key in FILES}
+    own = {key: str(path) for key, path in files.items() if path.is_file()}
+    detector = detection.load_configured(settings.detect.model_copy(update=own), device)
     model, _ = load_for(
         folder / "model.safetensors",
         list(detector.classes),
-        settings["cubes"],
-        settings["score"],
+        settings.cubes.model_dump(),
+        settings.score,
         device,
     )
-    calibration = read_calibration(folder / "calibration.h5", settings["score"], model.tasks)
-    network = load_network(model.model.measured, settings.get("features", {}), device)
+    path, options = folder / "calibration.h5", settings.score.task_options
+    calibration = read_calibration(path, options, model.tasks)
+    network = load_network(model.model.measured, settings.features, device)
     return Scorer(detector, model, calibration, settings, device, network)
 
 
-def read_watcher(folder: Path) -> tuple[dict, list[NormalClip]]:
-    """The settings of a watcher by stage, and its normal clips.
+def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip]]:
+    """The settings of a watcher, and its normal clips.
 
     Raises InputError for a folder that is none.
     """
     about = read_about(folder)
-    settings = {
-        stage: section.parse(
-            section.upgraded(about["settings"][stage]), f"{folder / CARD}: {stage}"
-        ).model_dump()
-        for stage, section in SECTIONS.items()
+    sections = {
+        stage: field.annotation.parse(
+            field.annotation.upgraded(about["settings"].get(stage, {})), f"{folder / CARD}: {stage}"
+        )
+        for stage, field in Scoring.model_fields.items()
     }
+    settings = Scoring(**sections)
     table = read_normal(folder, about)
     clips = [
         NormalClip(str(clip), about["normal"][clip]["fps"], part["score"].to_numpy())

@@ -8,6 +8,7 @@ from scipy.ndimage import uniform_filter
 
 from ssmtl.evaluation.anomaly_map import causal_weights, paint
 from ssmtl.evaluation.following import averaged, links
+from ssmtl.evaluation.settings import Evaluate
 from ssmtl.watching.stream import ScoredFrame, Scorer, score_stream
 
 
@@ -22,7 +23,7 @@ def scored_frames(
     for frame in score_stream(pictures, scorer):
         if scores is None:
             shape = frame.picture.shape[:2]
-            scores = FrameScores(shape, scorer.radius, scorer.settings["evaluate"])
+            scores = FrameScores(shape, scorer.radius, scorer.settings.evaluate)
         waiting.append(frame)
         for raw, smoothed in scores.add(frame.box, frame.combined, frame.whole):
             yield waiting.popleft(), raw, smoothed
@@ -39,16 +40,16 @@ class FrameScores:
     the nearest frame's score.
     """
 
-    def __init__(self, shape: tuple[int, int], radius: int, settings: dict):
-        """shape: height, width in pixels; radius: t; settings: the section evaluate."""
-        self.shape, self.radius, self.cell = shape, radius, settings["cell"]
-        self.follow = settings["follow"]
+    def __init__(self, shape: tuple[int, int], radius: int, settings: Evaluate):
+        """shape: height, width in pixels; radius: t."""
+        self.shape, self.radius, self.cell = shape, radius, settings.cell
+        self.follow = settings.follow
         # Objects of the frames that one is followed through, and how many of these are answered.
         self.objects: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=2 * self.follow + 1)
         self.ahead = 0
-        self.half = settings["filter_size"] // 2
-        self.planes: deque[np.ndarray] = deque(maxlen=settings["filter_size"])
-        self.sigma, self.border = settings["sigma"], settings["border"]
+        self.half = settings.filter_size // 2
+        self.planes: deque[np.ndarray] = deque(maxlen=settings.filter_size)
+        self.sigma, self.border = settings.sigma, settings.border
         self.weights = causal_weights(self.sigma) if self.sigma else np.ones(1)
         self.past: deque[float] = deque(maxlen=len(self.weights))
         self.peak = 0.0  # the last one

@@ -3,6 +3,19 @@
 from pydantic import Field
 
 from ssmtl.core.settings import Above, Settings, Share
+from ssmtl.evaluation.settings import Evaluate
+from ssmtl.scoring.settings import Score
+from ssmtl.stages.settings import Cubes, Detect, Features
+
+
+class Scoring(Settings):
+    """What a watcher keeps of the configuration that it was made with."""
+
+    detect: Detect = Field(default_factory=Detect)
+    cubes: Cubes = Field(default_factory=Cubes)
+    features: Features = Field(default_factory=Features)
+    score: Score = Field(default_factory=Score)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
 
 
 class Watch(Settings):

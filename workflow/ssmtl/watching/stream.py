@@ -26,8 +26,9 @@ from ssmtl.networks import Network
 from ssmtl.scoring.fusion import Calibration, combine, dominant_task
 from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
 from ssmtl.stages import cubes
-from ssmtl.stages.detect import CPU_BATCH
+from ssmtl.stages.detect import CPU_BATCH, limits_of
 from ssmtl.stages.features import seen_features
+from ssmtl.watching.settings import Scoring
 
 PICTURES = 32  # decoded pictures that wait for the detector
 DETECTED = 2  # batches of them that wait for the scorer, besides those in work
@@ -38,14 +39,13 @@ LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be 
 class Scorer:
     """What scores the objects of a stream; `watcher.load` makes it.
 
-    settings: the sections detect, cubes, features, score and evaluate; network: of the embedding,
-    where a task needs it.
+    network: of the embedding, where a task needs it.
     """
 
     detector: Detector
     model: ScoringModel
     calibration: Calibration
-    settings: dict[str, dict]
+    settings: Scoring
     device: torch.device
     network: Network | None = None
 
@@ -56,7 +56,7 @@ class Scorer:
 
     @property
     def radius(self) -> int:
-        return self.settings["cubes"]["radius"]
+        return self.settings.cubes.radius
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
     On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
     bits of a box depend on the number of threads, and some pixels of its crops on these.
     """
-    settings, shape = scorer.settings["detect"], None
-    limits = {key: settings[key] for key in ("confidence", "iou", "max_boxes")}
-    size, on_cpu = settings["batch"] or scorer.detector.batch, scorer.device.type == "cpu"
+    settings, shape = scorer.settings.detect, None
+    limits = limits_of(settings)
+    size, on_cpu = settings.batch or scorer.detector.batch, scorer.device.type == "cpu"
 
     def look(batch: list[np.ndarray]) -> Found:
         return list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
@@ -178,11 +178,11 @@ def scored_blocks(batches: Iterable[Found], scorer: Scorer) -> Iterator[ScoredFr
 
 
 def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> Pending:
-    settings = scorer.settings["cubes"]
+    settings = scorer.settings.cubes
     rows = cubes.kept(boxes.box, np.zeros(len(boxes), int), settings)
     box = boxes.box[rows]
     height, width = picture.shape[:2]
-    area = cubes.expanded(box, settings["scale"], width, height)
+    area = cubes.expanded(box, settings.scale, width, height)
     return Pending(number, picture, box, area, boxes.class_probs[rows])
 
 
@@ -195,7 +195,7 @@ def scored(
     """
     whole = [frame for frame in frames if frame.number >= scorer.radius and not ended]
     tasks = task_scores([frame for frame in whole if len(frame.box)], window, scorer)
-    fusion = scorer.settings["score"]["fusion"]
+    fusion = scorer.settings.score.fusion
     combined = combine(tasks, fusion, scorer.calibration)
     check_range(tasks | {"combined": combined}, "the stream")
     first = dominant_task(tasks, fusion, scorer.calibration)
@@ -218,17 +218,17 @@ def scored(
 
 def task_scores(frames: list[Pending], window: Window, scorer: Scorer) -> dict[str, np.ndarray]:
     """The task scores of all objects of the frames, float32 (N,) per task."""
-    names, batch = list(scorer.model.tasks), scorer.settings["score"]["batch"]
+    names, batch = list(scorer.model.tasks), scorer.settings.score.batch
     if not frames:
         return concatenated([], names)
     number = np.repeat([frame.number for frame in frames], [len(frame.box) for frame in frames])
     box, area = (np.concatenate([getattr(f, name) for f in frames]) for name in ("box", "area"))
     probs = np.concatenate([frame.class_probs for frame in frames])
-    size, parts = scorer.settings["cubes"]["size"], []
+    size, parts = scorer.settings.cubes.size, []
     for start in range(0, len(number), batch):
         rows = slice(start, start + batch)
         crops = window.cubes(number[rows], area[rows], scorer.radius, size)
         objects = scorer.measured, scorer.network, window, number[rows], box[rows]
-        seen = seen_features(*objects, scorer.settings["features"]) if scorer.measured else {}
+        seen = seen_features(*objects, scorer.settings.features) if scorer.measured else {}
         parts.append(scorer.model(crops, {"class_probs": probs[rows]} | seen))
     return concatenated(parts, names)

@@ -91,7 +91,7 @@ class Ready(NamedTuple):
 
     def recorder(self, folder: Path | None) -> Recorder:
         """What finds events, and writes them where there is a folder."""
-        sigma = self.scorer.settings["evaluate"]["sigma"]
+        sigma = self.scorer.settings.evaluate.sigma
         lag = len(causal_weights(sigma)) if sigma else 1
         return Recorder(folder, self.threshold, self.settings, lag)
 
@@ -99,8 +99,10 @@ class Ready(NamedTuple):
 def opened(model: Path, settings: dict) -> Ready:
     """A watcher's folder, ready to score; InputError for a folder that is none."""
     stages, normal = watcher.read_watcher(model)
-    ignored = [stages["cubes"]["ignore"], polygons.read(settings["ignore"] or "")]
-    stages["cubes"]["ignore"] = "; ".join(filter(None, ignored)) or None
+    ignored = [stages.cubes.ignore, polygons.read(settings["ignore"] or "")]
+    ignore = "; ".join(filter(None, ignored)) or None
+    seen = stages.cubes.model_copy(update={"ignore": ignore})
+    stages = stages.model_copy(update={"cubes": seen})
     scorer = watcher.scorer_of(model, stages)
     limit = settings["threshold"]
     if limit is None:
