@@ -31,7 +31,7 @@ def repeated(video: str, frames: int):
 
 def memory(model: Path, video: str, frames: int, every: int = 1000) -> list[float]:
     """Resident megabytes after every so many frames of watching, events and clips included."""
-    settings, _ = watcher.read_watcher(model)
+    settings, *_ = watcher.read_watcher(model)
     scorer = watcher.scorer_of(model, settings)
     found = []
     with tempfile.TemporaryDirectory() as folder:

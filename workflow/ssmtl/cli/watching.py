@@ -21,6 +21,7 @@ def learn(
     ignore: str | None = None,
     fps: float = 25.0,
     cores: str = "all",
+    false_alarms_per_hour: float = 1.0,
     detect: Detect,
 ) -> None:
     """Learn from a folder of normal video, and write a watcher.
@@ -32,6 +33,7 @@ def learn(
         ignore: Polygons to ignore, 10,20 90,20 90,60; ..., or a JSON file.
         fps: Frames per second of folders of images.
         cores: CPU cores to use.
+        false_alarms_per_hour: Events an hour that normal video may raise.
     """
 
 
@@ -53,4 +55,14 @@ def watch(
         model: Folder that `learn` wrote.
         output: Folder for the events, new, empty or to be continued.
         scores: Write every object's and frame's score too.
+    """
+
+
+@command(WATCHING, "ssmtl.watching.folder:threshold")
+def threshold(model: Path, /, *, false_alarms_per_hour: float | None = None) -> None:
+    """Tell what a model's threshold promises, or set it anew without learning.
+
+    Args:
+        model: Folder that `learn` wrote.
+        false_alarms_per_hour: Events an hour that normal video may raise, from now on.
     """

@@ -119,10 +119,19 @@ Count = Annotated[int, Field(ge=1)]
 Above = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Duration = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(s|m|h|d)$")]  # such as 24h
 Distinct = AfterValidator(_distinct)  # of a list
 # Part of a section, as a layer over others: only what is given stands in it.
 Changes = PlainSerializer(lambda section: section.model_dump(exclude_unset=True))
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(duration: str) -> float:
+    """The seconds of a Duration."""
+    return float(duration[:-1]) * SECONDS[duration[-1]]
+
 
 KINDS = {
     "int": "not a whole number",

@@ -1,7 +1,8 @@
 """A watcher's folder: watcher.json, normal_scores.csv, and beside them the files they name.
 
 watcher.json has the settings of all stages, and fps and frames of each clip of normal video whose
-frame scores are in normal_scores.csv (clip, time in seconds, score).
+frame scores are in normal_scores.csv (clip, time in seconds, score). `false_alarms_per_hour` is the
+rate that the threshold is chosen for unless another one is asked for.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.formats.tables import read_csv, read_json
 
 CARD, NORMAL = "watcher.json", "normal_scores.csv"
+ASKED = 1.0  # false alarms an hour, of a watcher that does not say
 STAGES = ("detect", "cubes", "score", "evaluate")
 FILES = ("weights", "cfg", "names")  # settings of the detector that may name a file of the folder
 
@@ -37,6 +39,12 @@ def read_about(folder: Path) -> dict:
                 f"{path}: detect.{key} is {str(name)[:60]!r}, not the plain name of a file in "
                 "this folder; make the watcher again"
             )
+    rate = about.setdefault("false_alarms_per_hour", ASKED)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        raise InputError(
+            f"{path}: false_alarms_per_hour is {str(rate)[:60]!r}, no number above 0; set it with "
+            "`ssmtl threshold`"
+        )
     for clip, values in about["normal"].items():
         fps = values.get("fps") if isinstance(values, dict) else None
         if not isinstance(fps, int | float) or not 0 < fps <= 1e6:

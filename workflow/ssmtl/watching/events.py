@@ -24,6 +24,7 @@ from ssmtl.media import codec
 from ssmtl.media.drawing import draw_boxes
 from ssmtl.media.writer import VideoWriter
 from ssmtl.watching.stream import ScoredFrame
+from ssmtl.watching.threshold import Promise
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,11 @@ class Recorder:
         self.clip: Clip | None = None
         self.recent: deque[Seen] = deque()
         self.peaks: deque[Peak | None] = deque(maxlen=max(lag, 1))
+
+    def hold(self, promise: Promise | None) -> None:
+        """Takes the threshold of a promise from now on, if there is one."""
+        if promise:
+            self.threshold = promise.threshold
 
     def begin(self, source: str, fps: float) -> None:
         """A new segment: nothing before it belongs to its events."""

@@ -24,9 +24,9 @@ from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
 from ssmtl.stages.features import load_network
 from ssmtl.watching.frame_scores import scored_frames
-from ssmtl.watching.settings import Scoring
+from ssmtl.watching.settings import Scoring, Watch
 from ssmtl.watching.stream import Scorer
-from ssmtl.watching.threshold import NormalClip
+from ssmtl.watching.threshold import NormalClip, choose, say
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,34 @@ def write_normal(folder: Path, clips: list[NormalClip], about: dict | None = Non
     about = (read_about(folder) if about is None else about) | {"normal": normal}
     with store.replacing(folder / NORMAL) as path:
         pd.concat(tables).to_csv(path, index=False, float_format="%.6f")
+    write_card(folder, about)
+
+
+def write_card(folder: Path, about: dict) -> None:
     with store.replacing(folder / CARD) as path:
         path.write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+
+
+def digest(folder: Path) -> str:
+    """Of all in a watcher that decides a score."""
+    patterns = ("model.safetensors", "calibration.h5", "detector-*")
+    files = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    settings = read_about(folder)["settings"]
+    return store.digest([store.file_digest(path) for path in files], settings)
+
+
+def threshold(model: Path, *, false_alarms_per_hour: float | None) -> None:
+    """Sets how many false alarms an hour a watcher's threshold is chosen for, and says it.
+
+    Nothing is learnt: the threshold comes from the frame scores in the folder. Without a rate it is
+    only said. Raises InputError for a folder that is none and for a rate that is not above 0.
+    """
+    settings = Watch.parse({"false_alarms_per_hour": false_alarms_per_hour}, "threshold")
+    _, normal, asked = read_watcher(model)
+    rate = settings.false_alarms_per_hour
+    say(choose(normal, rate or asked, settings.after))
+    if rate:
+        write_card(model, read_about(model) | {"false_alarms_per_hour": rate})
 
 
 def kept(name: str | None, folder: Path, key: str) -> str | None:
@@ -132,8 +158,8 @@ def scorer_of(folder: Path, settings: Scoring) -> Scorer:
     return Scorer(detector, model, calibration, settings, device, network)
 
 
-def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip]]:
-    """The settings of a watcher, and its normal clips.
+def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip], float]:
+    """The settings of a watcher, its normal clips, and false alarms an hour asked for.
 
     Raises InputError for a folder that is none.
     """
@@ -150,4 +176,4 @@ def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip]]:
         NormalClip(str(clip), about["normal"][clip]["fps"], part["score"].to_numpy())
         for clip, part in table.groupby("clip", sort=False)
     ]
-    return settings, clips
+    return settings, clips, float(about["false_alarms_per_hour"])

@@ -19,12 +19,12 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import with_cache
 from ssmtl.core.pipeline import pipeline_folder, shipped
 from ssmtl.datasets.clips import Clip, clips_in, left_out
-from ssmtl.formats.watcher import CARD, NORMAL
+from ssmtl.formats.watcher import CARD
 from ssmtl.media import polygons
 from ssmtl.stages.manifest import probe
-from ssmtl.watching.folder import read_watcher, scorer_of, write_normal
+from ssmtl.watching.folder import digest, read_watcher, scorer_of, threshold, write_normal
 from ssmtl.watching.normal import kept_back, normal_scores
-from ssmtl.watching.threshold import choose, say
+from ssmtl.watching.settings import Watch
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ def learn(
     ignore: str | None,
     fps: float,
     cores: str,
+    false_alarms_per_hour: float,
 ) -> None:
     """Writes a watcher to `output`, learnt from the videos and folders of images in `folder`.
 
@@ -48,6 +49,8 @@ def learn(
     learn.yaml; ignore: polygons; fps: of folders of images. Raises InputError for a folder without
     clips, for unusable settings, and where a stage fails.
     """
+    asked = {"false_alarms_per_hour": false_alarms_per_hour, "fps": fps}
+    values = Watch.parse(asked, "learn").model_dump()
     if not (clips := clips_in(folder, "train")):
         raise InputError(
             f"{folder}: no video and no folder of images here; put normal video of your camera in"
@@ -85,7 +88,8 @@ def learn(
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
                 shutil.copyfile(path, temporary)
-        set_threshold(output, reserved, work, fps)
+        set_threshold(output, reserved, work, values)
+        threshold(output, false_alarms_per_hour=false_alarms_per_hour)
     size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
     log.info(
         "%s is ready (%s may be deleted, %.2f GB, or kept to learn again); now\n"
@@ -164,16 +168,15 @@ def link_clips(folder: Path, clips: list[Clip]) -> None:
         os.symlink(source, folder / Path(clip.source).name, target_is_directory=source.is_dir())
 
 
-def set_threshold(output: Path, reserved: list[Clip], work: Path, fps: float) -> None:
+def set_threshold(output: Path, reserved: list[Clip], work: Path, values: dict) -> None:
     """Lets a watcher's threshold come from clips that nothing was learnt from, where there are any.
 
-    Otherwise it keeps those that calibrated the scores, and a line says so.
+    Otherwise it keeps those that calibrated the scores, and a line says so. values: the section
+    watch.
     """
-    stages, normal = read_watcher(output)
-    values = config_tree.defaults("watch") | {"fps": fps}
+    stages, normal, _ = read_watcher(output)
     if reserved:
-        files = sorted(path for path in output.iterdir() if path.is_file() and path.name != NORMAL)
-        mark = store.digest([store.file_digest(path) for path in files])
+        mark = digest(output)
         scorer = scorer_of(output, stages)
         normal = list(normal_scores(reserved, scorer, values, work / "normal", mark)) or normal
         write_normal(output, normal)
@@ -182,4 +185,3 @@ def set_threshold(output: Path, reserved: list[Clip], work: Path, fps: float) ->
             "fewer than three clips: the threshold comes from video that also chose the weights "
             "and the calibration, so expect more false alarms; add clips"
         )
-    say(choose(normal, values["false_alarms_per_hour"], values["after"]))

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from ssmtl.core.settings import Above, Settings, Share
+from ssmtl.core.settings import Above, Duration, Settings, Share
 from ssmtl.evaluation.settings import Evaluate
 from ssmtl.scoring.settings import Score
 from ssmtl.stages.settings import Cubes, Detect, Features
@@ -27,16 +27,23 @@ class Watch(Settings):
         "give_up": (0, "null, for never"),
     }
 
-    false_alarms_per_hour: float = Field(
-        1.0,
-        gt=0,
+    false_alarms_per_hour: Above | None = Field(
+        None,
         description=(
             "Events an hour that normal video may raise; the threshold is chosen by it, from the "
-            "normal clips held out of training [D]."
+            "normal clips held out of training [D]. null for what the model was told by "
+            "`ssmtl learn` or `ssmtl threshold`, 1 by default."
         ),
     )
     threshold: Share | None = Field(
         None, description="Frame score above which an event goes on; null to have it chosen."
+    )
+    settle: Duration | None = Field(
+        None,
+        description=(
+            "So much video, such as 24h or 90m, after which the threshold is chosen from what was "
+            "seen, as if all of it were normal; until then it is the learnt one. null for never."
+        ),
     )
     before: float = Field(3.0, ge=0, description="Seconds before an event in its clip.")
     after: float = Field(

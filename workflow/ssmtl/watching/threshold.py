@@ -29,6 +29,7 @@ DRAWS = 400  # of the bootstrap
 BLOCK = 30.0  # seconds that are drawn together, of a clip that is longer
 ENOUGH = 0.5  # events expected in the clips from which on they estimate rather than bound the rate
 INTERVAL = (0.05, 0.95)  # of what is expected
+HELD_OUT = "held out"
 SAFE = 0.95  # quantile of the rate that is held to what was asked where the clips are too short
 
 
@@ -64,12 +65,12 @@ class Promise:
         """Minutes of normal video that are still needed to estimate the rate; 0 for none."""
         return max(0.0, 60 * ENOUGH / self.asked - self.minutes)
 
-    def line(self) -> str:
-        """The promise as it is printed, over the next 24 hours."""
+    def line(self, origin: str = HELD_OUT) -> str:
+        """The promise as it is printed, over the next 24 hours; origin: of the normal video."""
         low, high = self.expected(24)
         return (
             f"threshold {self.threshold:.3f}: {self.asked:g} an hour asked; expect {low:.1f} to "
-            f"{high:.1f}, from {self.minutes:.0f} minutes of normal video that was held out"
+            f"{high:.1f}, from {self.minutes:.0f} minutes of normal video that was {origin}"
         )
 
 
@@ -183,15 +184,15 @@ def drawn_tails(peaks: list[np.ndarray], hours: np.ndarray, level: float) -> Tai
     return Tails(float(logits(level)), *np.array(rows).T)
 
 
-def say(promise: Promise) -> None:
+def say(promise: Promise, origin: str = HELD_OUT) -> None:
     """Logs a promise, and loudly what keeps it from being one."""
-    log.info("%s", promise.line())
+    log.info("%s", promise.line(origin))
     if not promise.enough:
         log.warning(
-            "TOO LITTLE NORMAL VIDEO: %.0f minutes were held out, %.0f more are needed to estimate "
-            "%g false alarms an hour; until then the threshold is on the safe side, and less is "
-            "found; add normal clips and learn again",
-            *(promise.minutes, promise.missing, promise.asked),
+            "TOO LITTLE NORMAL VIDEO: %.0f minutes were %s, %.0f more are needed to estimate %g "
+            "false alarms an hour; until then the threshold is on the safe side, and less is "
+            "found; add normal clips and learn again, or watch with --settle",
+            *(promise.minutes, origin, promise.missing, promise.asked),
         )
     if promise.ceiling:
         log.warning(

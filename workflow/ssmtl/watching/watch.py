@@ -20,6 +20,7 @@ from ssmtl.core import store
 from ssmtl.core.device import memory_errors
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.core.settings import seconds
 from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
@@ -27,6 +28,7 @@ from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
 from ssmtl.watching.events import LINES, Recorder
 from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.level import Level, Settling
 from ssmtl.watching.stream import ScoredFrame, Scorer
 
 log = logging.getLogger(__name__)
@@ -59,10 +61,10 @@ def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dic
                 frames += 1
                 if tables:
                     tables.add(item)
-    seconds = time.monotonic() - start
+    taken = time.monotonic() - start
     log.info(
         "watch: %d frames in %.1f s, %.1f frames/s; %d events in %s",
-        *(frames, seconds, frames / seconds, recorder.found, output),
+        *(frames, taken, frames / taken, recorder.found, output),
     )
 
 
@@ -81,13 +83,16 @@ class FoundFrame(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A watcher that is ready: its scorer, the threshold of its events, the frame rates that it has
-    learnt from, and the section watch."""
+    """A watcher that is ready: its scorer, the threshold of its events and what that promises (None
+    where it was given), the normal video it comes from, the section watch, and a digest of all that
+    decides a score."""
 
     scorer: Scorer
     threshold: float
-    rates: list[float]
+    promise: threshold.Promise | None
+    normal: list[threshold.NormalClip]
     settings: dict
+    mark: str
 
     def recorder(self, folder: Path | None) -> Recorder:
         """What finds events, and writes them where there is a folder."""
@@ -95,19 +100,33 @@ class Ready(NamedTuple):
         lag = len(causal_weights(sigma)) if sigma else 1
         return Recorder(folder, self.threshold, self.settings, lag)
 
+    def level(self, folder: Path | None) -> Level:
+        """What settles the threshold and tells drift; where there is a folder, what was seen is
+        kept in it."""
+        settle = self.settings["settle"]
+        settling = Settling(folder, seconds(settle), self.mark) if settle else None
+        return Level(self.promise, self.normal, settling)
+
 
 def opened(model: Path, settings: dict) -> Ready:
     """A watcher's folder, ready to score; InputError for a folder that is none."""
-    stages, normal = watcher.read_watcher(model)
+    stages, normal, asked = watcher.read_watcher(model)
     ignored = [stages.cubes.ignore, polygons.read(settings["ignore"] or "")]
     ignore = "; ".join(filter(None, ignored)) or None
     seen = stages.cubes.model_copy(update={"ignore": ignore})
     stages = stages.model_copy(update={"cubes": seen})
     scorer = watcher.scorer_of(model, stages)
-    limit = settings["threshold"]
+    limit, promise = settings["threshold"], None
     if limit is None:
-        limit = promised(normal, settings)
-    return Ready(scorer, limit, [clip.fps for clip in normal], settings)
+        promise = threshold.choose(
+            normal, settings["false_alarms_per_hour"] or asked, settings["after"]
+        )
+        threshold.say(promise)
+        limit = promise.threshold
+    elif settings["settle"]:
+        raise InputError("watch: --settle chooses the threshold, so give no --threshold")
+    mark = store.digest(watcher.digest(model), ignore)
+    return Ready(scorer, limit, promise, normal, settings, mark)
 
 
 def found_in(
@@ -121,14 +140,19 @@ def found_in(
     with ExitStack() as stack:
         stack.enter_context(memory_errors("watch", "lower detect.batch, or free the GPU"))
         stack.callback(recorder.close)
-        pace = Pace(ready.rates)
+        level, after = ready.level(recorder.folder), ready.settings["after"]
+        stack.callback(level.close)
+        recorder.hold(level.settled(after))
+        pace = Pace([clip.fps for clip in ready.normal])
         for segment in sources.segments(source, ready.settings, stopped):
             recorder.begin(segment.name, segment.fps)
             pace.begin(segment.name)
+            level.begin(segment.name)
             scored = progress(watched(segment, ready.scorer), "watch", "frame", segment.total)
             for number, frame, raw, smoothed, when, clock in until_stopped(scored, stopped):
                 event = recorder.add(frame, number, smoothed, when, clock)
                 pace.add(when)
+                recorder.hold(level.add(when, smoothed, after))
                 yield FoundFrame(segment.name, number, when, clock, raw, smoothed, frame)
                 if event:
                     yield event
@@ -188,11 +212,11 @@ class Pace:
     def begin(self, name: str) -> None:
         self.name, self.start, self.count = name, None, 0
 
-    def add(self, seconds: float) -> None:
+    def add(self, time: float) -> None:
         """The time of the next frame."""
-        self.start = seconds if self.start is None else self.start
+        self.start = time if self.start is None else self.start
         self.count += 1
-        span = seconds - self.start
+        span = time - self.start
         if span < MEASURED or self.learnt is None or self.name in self.said:
             return
         self.said.add(self.name)
@@ -203,13 +227,6 @@ class Pace:
                 "slower to it: learn from video of this rate",
                 *(self.name, rate, self.learnt),
             )
-
-
-def promised(normal: list[threshold.NormalClip], settings: dict) -> float:
-    """The threshold that keeps the false alarms asked for; what it promises is said."""
-    promise = threshold.choose(normal, settings["false_alarms_per_hour"], settings["after"])
-    threshold.say(promise)
-    return promise.threshold
 
 
 def watched(segment: sources.Segment, scorer: Scorer) -> Iterator[tuple]:
