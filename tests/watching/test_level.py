@@ -1,5 +1,6 @@
 """The threshold while a stream goes on: it settles on what is seen, and drift is said."""
 
+import errno
 import json
 from types import SimpleNamespace
 
@@ -67,8 +68,12 @@ def test_settling_goes_on_where_it_was(tmp_path, clips):
     assert level(tmp_path, clips, "90s").settling.so_far == 0
 
 
-def test_a_full_disk_does_not_end_settling(tmp_path, clips, caplog):
-    found = level(tmp_path / "away", clips, "10s")
+def test_a_full_disk_does_not_end_settling(tmp_path, clips, caplog, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    found = level(tmp_path, clips, "10s")
     assert len(shown(found, clips[0].score[:100])) == 1
     assert "cannot be written" in caplog.text
 
@@ -138,7 +143,7 @@ def test_a_threshold_is_set_anew_without_learning(model, clips, caplog, monkeypa
     folder.threshold(model, false_alarms_per_hour=1)
     assert opened() == one
     for wrong in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="threshold: false_alarms_per_hour"):
+        with pytest.raises(InputError, match=r"threshold\.false_alarms_per_hour"):
             folder.threshold(model, false_alarms_per_hour=wrong)
     card = json.loads((model / "watcher.json").read_text())
     for wrong in (0, True, "1", None):

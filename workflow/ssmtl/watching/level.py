@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ssmtl.core import store
+from ssmtl.core.errors import InputError
 from ssmtl.core.progress import clock
 from ssmtl.watching.threshold import BLOCK, NormalClip, Promise, blocks, choose, logits, say
 
@@ -133,8 +134,8 @@ class Settling:
         try:
             with store.replacing(self.path) as temporary, open(temporary, "wb") as file:
                 np.savez(file, **about, **arrays)  # type: ignore[arg-type]
-        except OSError as error:
-            log.warning("%s: cannot be written: %s", self.path, error.strerror or error)
+        except (OSError, InputError) as error:
+            log.warning("%s: cannot be written: %s", self.path, error)
 
 
 def kept(path: Path, mark: str) -> list[NormalClip]:
