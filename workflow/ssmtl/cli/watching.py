@@ -66,3 +66,23 @@ def threshold(model: Path, /, *, false_alarms_per_hour: float | None = None) -> 
         model: Folder that `learn` wrote.
         false_alarms_per_hour: Events an hour that normal video may raise, from now on.
     """
+
+
+@command(WATCHING, "ssmtl.watching.accepted:normal")
+def normal(
+    output: Path,
+    /,
+    *events: int,
+    model: Path | None = None,
+    undo: Annotated[bool, FLAG] = False,
+    listed: Annotated[bool, FLAG, Parameter("--list")] = False,
+) -> None:
+    """Accept events that were normal after all, so that their like is no alarm; no training.
+
+    Args:
+        output: Folder with the events, which `watch` wrote.
+        events: Their numbers.
+        model: Folder that `learn` wrote, where it is not the one that the events were found with.
+        undo: Take them back.
+        listed: List what was accepted, and when.
+    """

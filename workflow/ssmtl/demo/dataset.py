@@ -168,14 +168,14 @@ def count_anomalous(labels: list[tuple]) -> dict[str, int]:
     return counts
 
 
-def write_video(path: Path, pictures: np.ndarray) -> None:
+def write_video(path: Path, pictures: np.ndarray, fps: int = FPS) -> None:
     """H.264 of uint8 (T, H, W, 3) RGB in which every picture is coded by itself.
 
     Coding a picture from its predecessors would leave traces that tell which way time runs.
     """
     options = {"crf": "18", "preset": "veryfast", "threads": "1"}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt, stream.gop_size = "yuv420p", 1
         stream.codec_context.thread_count = 1

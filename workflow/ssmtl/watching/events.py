@@ -23,6 +23,7 @@ from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.media import codec
 from ssmtl.media.drawing import draw_boxes
 from ssmtl.media.writer import VideoWriter
+from ssmtl.watching.accepted import Strange
 from ssmtl.watching.stream import ScoredFrame
 from ssmtl.watching.threshold import Promise
 
@@ -142,10 +143,19 @@ class Journal:
 class Recorder:
     """Finds the events of a stream, and writes them into a folder, where it has one."""
 
-    def __init__(self, folder: Path | None, threshold: float, settings: dict, lag: int):
+    def __init__(
+        self,
+        folder: Path | None,
+        threshold: float,
+        settings: dict,
+        lag: int,
+        origin: dict | None = None,
+    ):
         """folder: one that has events already is continued. settings: the section watch; lag:
         frames by which a smoothed score may follow what it comes from, so that an event's strongest
-        object may be so long before it."""
+        object may be so long before it; origin: the watcher's folder and digest, for `ssmtl
+        normal`."""
+        self.strange = Strange(folder, origin or {}, lag)
         self.folder, self.threshold, self.settings, self.lag = folder, threshold, settings, lag
         self.journal = Journal(folder) if folder else None
         self.count, self.found, self.event = self.journal.last if self.journal else 0, 0, None
@@ -163,6 +173,7 @@ class Recorder:
         self.source, self.fps = source, fps
         self.recent.clear()
         self.peaks.clear()
+        self.strange.begin()
         self.kept = 0  # bytes
 
     def add(
@@ -174,6 +185,7 @@ class Recorder:
         """
         ended = None
         peak = peak_of(frame, number)
+        self.strange.add(frame.objects)
         picture = frame.picture.copy()
         words = peak.task.replace("_", " ") if peak else ""
         draw_boxes(picture, frame.box, frame.combined, words, min(1, 2 * self.threshold))
@@ -214,6 +226,7 @@ class Recorder:
             self.count, self.source, number, number, [time] * 2, [clock] * 2, score, peak
         )
         log.info("event %d begins: %s", self.count, describe(self.source, time, clock, score, peak))
+        self.strange.open()
         if self.folder is None:
             return
         path = self.folder / CLIPS / f"event_{self.count:04d}.mp4"
@@ -230,6 +243,7 @@ class Recorder:
         clip, self.clip = self.clip, None
         name = str(clip.path.relative_to(self.folder)) if clip and clip.close() else None
         row = record(event, name)
+        self.strange.close(row)
         if self.journal:
             self.journal.add(row)
         log.info(

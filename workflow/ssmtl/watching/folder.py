@@ -7,6 +7,8 @@ normal clips held out of training, from which the threshold is chosen.
 import json
 import logging
 import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,14 @@ from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
 from ssmtl.stages.features import load_network
 from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.likeness import (
+    OF_CLIP,
+    Described,
+    Gathered,
+    described,
+    write_normal_objects,
+)
+from ssmtl.watching.memory import Memory
 from ssmtl.watching.settings import Scoring, Watch
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip, choose, say
@@ -56,11 +66,10 @@ def make_watcher(
         }
     )
     scorer = scorer_of(output, settings)
-    clips = [
-        (clip, *scores) for path in frames for clip, *scores in normal_scores(path, card, scorer)
-    ]
+    found = [each for path in frames for each in normal_scores(path, card, scorer)]
     about = {"ssmtl": __version__, "settings": settings.model_dump()}
-    write_normal(output, [NormalClip(*clip) for clip in clips], about)
+    write_normal(output, [clip for clip, _ in found], about)
+    write_normal_objects(output, [objects for _, objects in found])
     log.info("%s: ready to watch with: ssmtl watch --model %s VIDEO", output, output)
 
 
@@ -122,8 +131,10 @@ def kept(name: str | None, folder: Path, key: str) -> str | None:
     return copy
 
 
-def normal_scores(frames: Path, card: dict, scorer: Scorer):
-    """(clip, fps, smoothed frame scores) of the clips of a shard that were held out of training.
+def normal_scores(
+    frames: Path, card: dict, scorer: Scorer
+) -> Iterator[tuple[NormalClip, Described]]:
+    """The clips of a shard that were held out of training, and what their objects are like.
 
     Of a single training clip it is the end, which was held out.
     """
@@ -132,11 +143,27 @@ def normal_scores(frames: Path, card: dict, scorer: Scorer):
             pictures = Frames(source[clip])
             share = card["settings"]["validation"] if len(source) == 1 else 1
             start = round(len(pictures) * (1 - share))
-            found = scored_frames(pictures.decoded(start), scorer)
-            found = progress(found, f"normal scores of {clip}", "frame", len(pictures) - start)
-            scores = np.array([smoothed for _, _, smoothed in found])
+            found = f"normal scores of {clip}", len(pictures) - start
+            scores, objects = scored_normal(pictures.decoded(start), scorer, *found)
             if len(scores):
-                yield clip, float(source[clip].attrs["fps"]), scores
+                yield NormalClip(clip, float(source[clip].attrs["fps"]), scores), objects
+
+
+def scored_normal(
+    pictures: Iterable[np.ndarray], scorer: Scorer, what: str, total: int | None
+) -> tuple[np.ndarray, Described]:
+    """The smoothed frame scores (T,) of an unbroken stretch of normal video, and descriptions of
+    some of its objects.
+
+    what, total: for the line about progress.
+    """
+    gathered, scores = Gathered(OF_CLIP), []
+    found = scored_frames(pictures, replace(scorer, kept_above=-1.0))
+    for frame, _, smoothed in progress(found, what, "frame", total):
+        gathered.add(frame.objects)
+        scores.append(smoothed)
+    objects = gathered.objects()
+    return np.array(scores, np.float32), described(scorer.model.model, objects) if objects else {}
 
 
 def scorer_of(folder: Path, settings: Scoring) -> Scorer:
@@ -155,7 +182,8 @@ def scorer_of(folder: Path, settings: Scoring) -> Scorer:
     path, options = folder / "calibration.h5", settings.score.task_options
     calibration = read_calibration(path, options, model.tasks)
     network = load_network(model.model.measured, settings.features, device)
-    return Scorer(detector, model, calibration, settings, device, network)
+    memory = Memory(folder, model.model)
+    return Scorer(detector, model, calibration, settings, device, network, memory)
 
 
 def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip], float]:

@@ -22,7 +22,9 @@ from ssmtl.datasets.clips import Clip, clips_in, left_out
 from ssmtl.formats.watcher import CARD
 from ssmtl.media import polygons
 from ssmtl.stages.manifest import probe
+from ssmtl.watching.accepted import renew
 from ssmtl.watching.folder import digest, read_watcher, scorer_of, threshold, write_normal
+from ssmtl.watching.likeness import write_normal_objects
 from ssmtl.watching.normal import kept_back, normal_scores
 from ssmtl.watching.settings import Watch
 
@@ -89,6 +91,7 @@ def learn(
             with store.replacing(output / path.name) as temporary:
                 shutil.copyfile(path, temporary)
         set_threshold(output, reserved, work, values)
+        renew(output)
         threshold(output, false_alarms_per_hour=false_alarms_per_hour)
     size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
     log.info(
@@ -174,12 +177,14 @@ def set_threshold(output: Path, reserved: list[Clip], work: Path, values: dict) 
     Otherwise it keeps those that calibrated the scores, and a line says so. values: the section
     watch.
     """
-    stages, normal, _ = read_watcher(output)
+    stages, *_ = read_watcher(output)
     if reserved:
         mark = digest(output)
         scorer = scorer_of(output, stages)
-        normal = list(normal_scores(reserved, scorer, values, work / "normal", mark)) or normal
-        write_normal(output, normal)
+        found = list(normal_scores(reserved, scorer, values, work / "normal", mark))
+        if found:
+            write_normal(output, [clip for clip, _ in found])
+            write_normal_objects(output, [objects for _, objects in found])
     else:
         log.warning(
             "fewer than three clips: the threshold comes from video that also chose the weights "

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ssmtl.core import store
-from ssmtl.core.progress import progress
 from ssmtl.datasets.clips import Clip
 from ssmtl.watching import sources
-from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.folder import scored_normal
+from ssmtl.watching.likeness import Described
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
 
@@ -32,8 +32,9 @@ def kept_back(clips: Sequence[Clip], share: float = SHARE) -> list[Clip]:
 
 def normal_scores(
     clips: Sequence[Clip], scorer: Scorer, settings: dict, folder: Path, mark: str
-) -> Iterator[NormalClip]:
-    """Smoothed frame scores of clips, as `watch` gives them, one for each unbroken stretch.
+) -> Iterator[tuple[NormalClip, Described]]:
+    """Smoothed frame scores of clips, as `watch` gives them, and what their objects are like, one
+    for each unbroken stretch.
 
     settings: the section watch; folder: where the scores are kept, to be used again if `mark`, a
     digest of the watcher, is the same.
@@ -42,24 +43,27 @@ def normal_scores(
         path = folder / f"{store.digest(clip.source, settings['fps'], mark)}.npz"
         if not path.is_file():
             scored = list(scored_segments(clip, scorer, settings))
-            arrays = {f"score{i}": one.score for i, one in enumerate(scored)}
-            rates = np.array([one.fps for one in scored], float)
+            arrays = {f"score{i}": one.score for i, (one, _) in enumerate(scored)}
+            arrays |= {f"{i}-{n}": v for i, (_, each) in enumerate(scored) for n, v in each.items()}
+            rates = np.array([one.fps for one, _ in scored], float)
             folder.mkdir(parents=True, exist_ok=True)
             with store.replacing(path) as temporary, open(temporary, "wb") as file:
                 # None of the arrays is called allow_pickle, which the stubs think of.
                 np.savez(file, fps=rates, **arrays)  # type: ignore[arg-type]
         with np.load(path, allow_pickle=False) as kept:
             for i, fps in enumerate(kept["fps"]):
-                yield NormalClip(clip.name, float(fps), kept[f"score{i}"])
+                names = [name for name in kept.files if name.startswith(f"{i}-")]
+                objects = {name.partition("-")[2]: kept[name] for name in names}
+                yield NormalClip(clip.name, float(fps), kept[f"score{i}"]), objects
 
 
-def scored_segments(clip: Clip, scorer: Scorer, settings: dict) -> Iterator[NormalClip]:
+def scored_segments(
+    clip: Clip, scorer: Scorer, settings: dict
+) -> Iterator[tuple[NormalClip, Described]]:
     """A clip's unbroken stretches that are long enough for a cube."""
     for segment in sources.segments(clip.source, settings, threading.Event()):
         pictures = (frame.picture for frame in segment.frames)
-        found = progress(
-            scored_frames(pictures, scorer), f"normal scores of {clip.name}", "frame", segment.total
-        )
-        score = np.array([smoothed for _, _, smoothed in found], np.float32)
+        what = f"normal scores of {clip.name}"
+        score, objects = scored_normal(pictures, scorer, what, segment.total)
         if len(score):
-            yield NormalClip(clip.name, segment.fps, score)
+            yield NormalClip(clip.name, segment.fps, score), objects

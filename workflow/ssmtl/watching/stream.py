@@ -28,6 +28,8 @@ from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
 from ssmtl.stages import cubes
 from ssmtl.stages.detect import CPU_BATCH, limits_of
 from ssmtl.stages.features import seen_features
+from ssmtl.watching.likeness import Objects
+from ssmtl.watching.memory import Memory
 from ssmtl.watching.settings import Scoring
 
 PICTURES = 32  # decoded pictures that wait for the detector
@@ -39,7 +41,8 @@ LATENCY = 1.0  # seconds that a picture of a slow source waits for others to be 
 class Scorer:
     """What scores the objects of a stream; `watcher.load` makes it.
 
-    network: of the embedding, where a task needs it.
+    network: of the embedding, where a task needs it; memory: of what was accepted as normal;
+    kept_above: the combined score above which a frame brings its objects, None for none of them.
     """
 
     detector: Detector
@@ -48,6 +51,8 @@ class Scorer:
     settings: Scoring
     device: torch.device
     network: Network | None = None
+    memory: Memory | None = None
+    kept_above: float | None = None
 
     @property
     def measured(self) -> list[str]:
@@ -65,7 +70,8 @@ class ScoredFrame:
 
     picture uint8 (H, W, 3) RGB; whole: whether frames number-t..number+t are all there; box
     float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,);
-    dominant_task int (N,), the place in `tasks` of the one that brings most to the combined score.
+    dominant_task int (N,), the place in `tasks` of the one that brings most to the combined score;
+    objects: what the model saw of those above the scorer's `kept_above`.
     """
 
     number: int
@@ -75,6 +81,7 @@ class ScoredFrame:
     tasks: dict[str, np.ndarray]
     combined: np.ndarray
     dominant_task: np.ndarray
+    objects: Objects | None = None
 
 
 @dataclass(frozen=True)
@@ -194,10 +201,12 @@ def scored(
     The first t of a stream and, where it has `ended`, these frames have no whole window.
     """
     whole = [frame for frame in frames if frame.number >= scorer.radius and not ended]
-    tasks = task_scores([frame for frame in whole if len(frame.box)], window, scorer)
+    tasks, objects = task_scores([frame for frame in whole if len(frame.box)], window, scorer)
     fusion = scorer.settings.score.fusion
     combined = combine(tasks, fusion, scorer.calibration)
     check_range(tasks | {"combined": combined}, "the stream")
+    if scorer.memory and objects:
+        combined = scorer.memory.relieved(combined, objects)
     first = dominant_task(tasks, fusion, scorer.calibration)
     done = 0
     for frame in frames:
@@ -213,14 +222,30 @@ def scored(
             {name: values[rows] for name, values in tasks.items()},
             combined[rows],
             first[rows],
+            kept(objects, combined, rows, scorer.kept_above),
         )
 
 
-def task_scores(frames: list[Pending], window: Window, scorer: Scorer) -> dict[str, np.ndarray]:
-    """The task scores of all objects of the frames, float32 (N,) per task."""
+def kept(
+    objects: Objects | None, combined: np.ndarray, rows: slice, above: float | None
+) -> Objects | None:
+    """Of a frame's objects, which are these rows of all, those with a higher combined score."""
+    if objects is None or above is None:
+        return None
+    chosen = rows.start + np.flatnonzero(combined[rows] > above)
+    return objects[chosen] if len(chosen) else None
+
+
+def task_scores(
+    frames: list[Pending], window: Window, scorer: Scorer
+) -> tuple[dict[str, np.ndarray], Objects | None]:
+    """The task scores of all objects of the frames, float32 (N,) per task, and the objects where
+    somebody asks for them."""
+    wanted = scorer.kept_above is not None or bool(scorer.memory)
+    objects: list[Objects] = []
     names, batch = list(scorer.model.tasks), scorer.settings.score.batch
     if not frames:
-        return concatenated([], names)
+        return concatenated([], names), None
     number = np.repeat([frame.number for frame in frames], [len(frame.box) for frame in frames])
     box, area = (np.concatenate([getattr(f, name) for f in frames]) for name in ("box", "area"))
     probs = np.concatenate([frame.class_probs for frame in frames])
@@ -228,7 +253,10 @@ def task_scores(frames: list[Pending], window: Window, scorer: Scorer) -> dict[s
     for start in range(0, len(number), batch):
         rows = slice(start, start + batch)
         crops = window.cubes(number[rows], area[rows], scorer.radius, size)
-        objects = scorer.measured, scorer.network, window, number[rows], box[rows]
-        seen = seen_features(*objects, scorer.settings.features) if scorer.measured else {}
-        parts.append(scorer.model(crops, {"class_probs": probs[rows]} | seen))
-    return concatenated(parts, names)
+        places = scorer.measured, scorer.network, window, number[rows], box[rows]
+        seen = seen_features(*places, scorer.settings.features) if scorer.measured else {}
+        targets = {"class_probs": probs[rows]} | seen
+        parts.append(scorer.model(crops, targets))
+        if wanted:
+            objects.append(Objects(crops.cpu().numpy(), targets))
+    return concatenated(parts, names), Objects.joined(objects) if wanted else None

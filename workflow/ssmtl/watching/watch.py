@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -83,9 +84,11 @@ class FoundFrame(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A watcher that is ready: its scorer, the threshold of its events and what that promises (None
-    where it was given), the normal video it comes from, the section watch, and a digest of all that
-    decides a score."""
+    """A watcher that is ready: its folder, its scorer, the threshold of its events and what that
+    promises (None where it was given), the normal video it comes from, the section watch, and a
+    digest of all in the folder that decides a score."""
+
+    folder: Path
 
     scorer: Scorer
     threshold: float
@@ -98,13 +101,15 @@ class Ready(NamedTuple):
         """What finds events, and writes them where there is a folder."""
         sigma = self.scorer.settings.evaluate.sigma
         lag = len(causal_weights(sigma)) if sigma else 1
-        return Recorder(folder, self.threshold, self.settings, lag)
+        origin = {"model": str(self.folder.resolve()), "mark": self.mark}
+        return Recorder(folder, self.threshold, self.settings, lag, origin)
 
     def level(self, folder: Path | None) -> Level:
         """What settles the threshold and tells drift; where there is a folder, what was seen is
         kept in it."""
         settle = self.settings["settle"]
-        settling = Settling(folder, seconds(settle), self.mark) if settle else None
+        mark = store.digest(self.mark, self.scorer.settings.cubes.ignore)
+        settling = Settling(folder, seconds(settle), mark) if settle else None
         return Level(self.promise, self.normal, settling)
 
 
@@ -125,8 +130,8 @@ def opened(model: Path, settings: dict) -> Ready:
         limit = promise.threshold
     elif settings["settle"]:
         raise InputError("watch: --settle chooses the threshold, so give no --threshold")
-    mark = store.digest(watcher.digest(model), ignore)
-    return Ready(scorer, limit, promise, normal, settings, mark)
+    mark = watcher.digest(model)
+    return Ready(model, scorer, limit, promise, normal, settings, mark)
 
 
 def found_in(
@@ -143,12 +148,13 @@ def found_in(
         level, after = ready.level(recorder.folder), ready.settings["after"]
         stack.callback(level.close)
         recorder.hold(level.settled(after))
+        scorer = replace(ready.scorer, kept_above=recorder.threshold if recorder.folder else None)
         pace = Pace([clip.fps for clip in ready.normal])
         for segment in sources.segments(source, ready.settings, stopped):
             recorder.begin(segment.name, segment.fps)
             pace.begin(segment.name)
             level.begin(segment.name)
-            scored = progress(watched(segment, ready.scorer), "watch", "frame", segment.total)
+            scored = progress(watched(segment, scorer), "watch", "frame", segment.total)
             for number, frame, raw, smoothed, when, clock in until_stopped(scored, stopped):
                 event = recorder.add(frame, number, smoothed, when, clock)
                 pace.add(when)
