@@ -17,7 +17,7 @@ import stopper
 from forks import context
 from toy import CONFIG, ONE_THREAD, TRAIN, Project
 
-PATIENCE = 120  # seconds
+PATIENCE = 400  # seconds
 SHARD = Path("results/toy/data/train/0")
 RUN = Path("results/toy/models/tiny/seed0")
 

@@ -93,7 +93,7 @@ class Localisation:
             return {}
         starts = np.cumsum([0] + [clip.frames for clip in clips])
         pairs = list(zip(starts, clips, strict=False))
-        places = (
+        boxes = (
             np.concatenate([start + clip.frame for start, clip in pairs]),
             np.concatenate([clip.box for clip in clips]),
             np.concatenate([start + clip.tracks.frame for start, clip in pairs]),
@@ -104,7 +104,7 @@ class Localisation:
         return {
             column: both_conventions(
                 np.concatenate([clip.scores[column] for clip in clips]),
-                *places,
+                *boxes,
                 track.ravel(),
                 int(starts[-1]),
             )

@@ -52,64 +52,59 @@ class Samples:
         groups: list[str] | None = None,
         features: list[Path] = (),
     ):
-        self.stack = ExitStack()
-        self.clips: list[str] = []
-        self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
-        counts, valid, targets, digests = [], [], [], []
-        self.classes: list[str] | None = None if teachers else []
         if teachers and len(cubes) != len(teachers):
             raise InputError(
                 f"{len(cubes)} files of cubes and {len(teachers)} of teachers; give one of each "
                 "for every shard, in the same order"
             )
-        kind = "cubes" if teachers else "images"
-        self.pictures = kind == "images"
-        for cube_path, teacher_path in zip(cubes, teachers or [None] * len(cubes), strict=True):
-            cube_file = self.stack.enter_context(read_samples(cube_path, kind, groups))
-            if kind == "cubes" and cube_file.attrs["split"] != "train":
-                raise InputError(
-                    f"{cube_path}: cubes of the test split; train on the training split"
-                )
-            self.settings = store.settings_of(cube_file)
-            teacher_file = None
-            if teacher_path is not None:
-                teacher_file = self.stack.enter_context(read_teachers(teacher_path))
-                classes = json.loads(teacher_file.attrs["classes"])
-                self.classes = classes if self.classes is None else self.classes
-                if classes != self.classes:
-                    raise InputError(
-                        f"{teacher_path}: {len(classes)} classes, not the {len(self.classes)} of "
-                        f"{teachers[0]}; make all shards with one detector"
-                    )
-            for clip in chosen(cube_file, groups):
-                group = cube_file[clip]
-                teacher = matching(teacher_file, clip, group)
-                self.clips.append(clip)
-                self.pairs.append((group, teacher))
-                counts.append(len(group["frame"]))
-                valid.append(group["valid"][:])
-                targets.append({name: teacher[name][:] for name in teacher or ()})
-                digests.append(group.attrs["digest"] + (teacher.attrs["digest"] if teacher else ""))
+        self.stack = ExitStack()
+        self.pictures = not teachers
+        self.classes: list[str] | None = None if teachers else []
+        self.clips: list[str] = []
+        self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
+        for paths in zip(cubes, teachers or [None] * len(cubes), strict=True):
+            self._open(*paths, groups)
+        counts = [len(group["frame"]) for group, _ in self.pairs]
         self.offsets = np.cumsum([0, *counts])
         if not self.offsets[-1]:
+            remedy = "lower detect.confidence, switch off the box filters or add clips"
             raise InputError(
                 f"{', '.join(map(str, cubes)) or 'no cubes'}: no training object at all; "
-                + (
-                    "add pictures"
-                    if self.pictures
-                    else "lower detect.confidence, switch off the box filters or add clips"
-                )
+                f"{'add pictures' if self.pictures else remedy}"
             )
         self.clip = np.repeat(np.arange(len(counts)), counts)
-        self.valid = torch.from_numpy(np.concatenate(valid).astype(np.int64))
+        valid = np.concatenate([group["valid"][:] for group, _ in self.pairs])
+        self.valid = torch.from_numpy(valid.astype(np.int64))
         self.targets = {
-            name: torch.from_numpy(np.concatenate([t[name] for t in targets]))
-            for name in (targets[0] if targets else {})
+            name: torch.from_numpy(np.concatenate([teacher[name][:] for _, teacher in self.pairs]))
+            for name in self.pairs[0][1] or ()
         }
         self.measured = self.opened(features)
+        digests = ["".join(g.attrs["digest"] for g in pair if g is not None) for pair in self.pairs]
         self.digest = store.digest(digests, *(group.attrs["digest"] for group in self.measured))
         self.cubes = [open_cubes(group) for group, _ in self.pairs]
         self.shape = self.cubes[0].shape[1:]
+
+    def _open(self, cubes: Path, teachers: Path | None, groups: list[str] | None) -> None:
+        """Adds the clips of one shard; InputError where its files do not fit to the others."""
+        kind = "images" if self.pictures else "cubes"
+        file = self.stack.enter_context(read_samples(cubes, kind, groups))
+        if not self.pictures and file.attrs["split"] != "train":
+            raise InputError(f"{cubes}: cubes of the test split; train on the training split")
+        self.settings = store.settings_of(file)
+        teacher = None
+        if teachers is not None:
+            teacher = self.stack.enter_context(read_teachers(teachers))
+            classes = json.loads(teacher.attrs["classes"])
+            self.classes = classes if self.classes is None else self.classes
+            if classes != self.classes:
+                raise InputError(
+                    f"{teachers}: {len(classes)} classes, not the {len(self.classes)} of the "
+                    "shards before; make all shards with one detector"
+                )
+        for clip in chosen(file, groups):
+            self.clips.append(clip)
+            self.pairs.append((file[clip], matching(teacher, clip, file[clip])))
 
     def __enter__(self) -> "Samples":
         return self

@@ -340,28 +340,24 @@ def train_model(
             trainer.fit(checkpoint)
         if not distributed.is_first():
             return
-        result = trainer.state
-        model.load_state_dict(result.best)
-        history = pd.DataFrame(result.history)
-        with store.replacing(output / "history.csv") as path:
-            history.to_csv(path, index=False, float_format="%.6g")
-        card = {
-            "spec": spec,
-            "settings": settings.model_dump(),
-            "name": name,
-            "seed": seed,
-            "groups": groups or [],
-            "best": {"step": result.best_step, "validation_loss": result.best_loss},
-            "train": {
-                **learnt(samples, split),
-                "cubes_seen": int(history["cubes_seen"].max()),
-                "parameters": sum(values.numel() for values in model.parameters()),
-            },
-            "versions": versions(),
-            "fingerprint": mark,
-        }
-        models.save(output, model.cpu(), card)
+        about = {"name": name, "seed": seed, "groups": groups or [], "fingerprint": mark}
+        about |= {"spec": spec, "settings": settings.model_dump()}
+        save(output, model, trainer.state, about | {"train": learnt(samples, split)})
         shutil.rmtree(state)
+
+
+def save(output: Path, model: models.Model, result: State, about: dict) -> None:
+    """Writes the best weights of a run, its history, and its card, which has `about` in it."""
+    model.load_state_dict(result.best)
+    history = pd.DataFrame(result.history)
+    with store.replacing(output / "history.csv") as path:
+        history.to_csv(path, index=False, float_format="%.6g")
+    train = about["train"] | {
+        "cubes_seen": int(history["cubes_seen"].max()),
+        "parameters": sum(values.numel() for values in model.parameters()),
+    }
+    best = {"step": result.best_step, "validation_loss": result.best_loss}
+    models.save(output, model.cpu(), about | {"train": train, "best": best, "versions": versions()})
 
 
 def fit(model: models.Model, samples: Samples, rows: np.ndarray) -> None:

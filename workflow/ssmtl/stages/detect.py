@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -51,14 +52,14 @@ def detected(detector, frames: Frames, settings: Detect) -> Iterator[tuple[np.nd
         if on_cpu:
             detector.batch = min(detector.batch, CPU_BATCH)
 
-        def look(item) -> tuple[np.ndarray, Boxes]:
+        def batch_of(item) -> tuple[np.ndarray, Boxes]:
             first, data = item
             pictures = decoded(frames, first, data, detector.device, settings)
             found = detection.detect(detector, pictures, **limits)
             numbers = np.arange(first, first + len(found), dtype=np.int32)
             return np.repeat(numbers, [len(boxes) for boxes in found]), joined(found)
 
-        yield from ahead(look, frames.encoded_blocks(detector.batch))
+        yield from ahead(batch_of, frames.encoded_blocks(detector.batch))
 
 
 def limits_of(settings: Detect) -> dict[str, float]:
@@ -118,20 +119,44 @@ def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> No
         log.warning("%s: no objects found; its frames will score 0", frames.name)
 
 
+@dataclass(frozen=True)
+class Finder:
+    """What finds the objects of a clip: a detector, or a table of imported boxes.
+
+    find: takes the clip's name and frames; as `write_boxes` takes what it returns.
+    """
+
+    classes: list[str]
+    computed: str  # precision and engine
+    find: Callable[[str, Frames], Iterable[tuple[np.ndarray, Boxes]]]
+
+
+def finder_of(settings: Detect, boxes: Path | None) -> Finder:
+    """What the settings name; InputError for imported boxes without a file of them."""
+    if settings.backend != "imported":
+        detector = detection.load_configured(settings, chosen_device())
+        detector.batch = settings.batch
+        return Finder(
+            list(detector.classes),
+            detector.computed,
+            lambda _, frames: detected(detector, frames, settings),
+        )
+    if boxes is None:
+        raise InputError("detect: --backend imported needs --boxes, a CSV of boxes")
+    table = imported.read_boxes(boxes)
+
+    def find(clip: str, frames: Frames) -> list[tuple[np.ndarray, Boxes]]:
+        size = len(frames), frames.width, frames.height
+        return [imported.boxes_of_clip(table, clip, *size, settings.confidence)]
+
+    return Finder(list(imported.class_names(table)), "imported", find)
+
+
 def detect_objects(
     output: Path, *, frames: Path, boxes: Path | None, settings: Detect, code: str
 ) -> None:
     """Writes `detections.h5` of one shard, from `frames.h5` and, where imported, a CSV of boxes."""
-    if settings.backend == "imported":
-        if boxes is None:
-            raise InputError("detect: --backend imported needs --boxes, a CSV of boxes")
-        table, detector = imported.read_boxes(boxes), None
-        classes = list(imported.class_names(table))
-    else:
-        detector = detection.load_configured(settings, chosen_device())
-        detector.batch = settings.batch
-        classes = list(detector.classes)
-    computed = detector.computed if detector else "imported"
+    finder = finder_of(settings, boxes)
     given = [store.file_digest(path) for path in (boxes, settings.weights, settings.cfg)]
     with (
         read_frames(frames) as source,
@@ -139,32 +164,19 @@ def detect_objects(
     ):
         about = {
             "split": source.attrs["split"],
-            "classes": json.dumps(classes),
+            "classes": json.dumps(finder.classes),
             "detector": settings.backend,
-            "computed": computed,
+            "computed": finder.computed,
         }
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
-            mark = store.digest(settings, code, computed, group.attrs["digest"], given)
+            mark = store.digest(settings, code, finder.computed, group.attrs["digest"], given)
             if parts.has(clip, mark):
                 continue
             pictures = Frames(group)
-            if detector is None:
-                found = [
-                    imported.boxes_of_clip(
-                        table,
-                        clip,
-                        len(pictures),
-                        pictures.width,
-                        pictures.height,
-                        settings.confidence,
-                    )
-                ]
-            else:
-                found = detected(detector, pictures, settings)
             with parts.write(clip, mark) as out:
-                write_boxes(out, pictures, found)
+                write_boxes(out, pictures, finder.find(clip, pictures))
                 hdf5.complete(out, DETECTIONS)
         parts.merge(**about)
     with read_detections(output, []) as file:

@@ -65,14 +65,14 @@ def seen_probabilities(
     for start in range(0, len(frame), settings.batch):
         rows = slice(start, start + settings.batch)
         numbers, which = np.unique(frame[rows], return_inverse=True)
-        crops, places = enlarged(
+        crops, inside = enlarged(
             window.pictures(numbers),
             torch.from_numpy(which).to(detector.device),
             torch.from_numpy(box[rows]).to(detector.device),
             detector.image_size,
             settings.context,
         )
-        vectors.append(detection.class_vectors(detector, crops, places))
+        vectors.append(detection.class_vectors(detector, crops, inside))
     return np.concatenate(vectors)
 
 
@@ -97,6 +97,13 @@ def load_teacher(found: h5py.File, settings: Teachers, device) -> tuple:
     return detector, list(detector.classes)
 
 
+def load_resnet(settings: Teachers, device) -> networks.Network:
+    """The network whose last layer the student learns."""
+    network = networks.load(settings.resnet, settings.resnet_seed, "teachers.resnet")
+    network.how = {"precision": settings.precision, "engine": settings.engine}
+    return network.to(device)
+
+
 def write_teachers(
     output: Path,
     *,
@@ -119,11 +126,7 @@ def write_teachers(
         given = [
             store.file_digest(path) for path in (settings.resnet, settings.weights, settings.cfg)
         ]
-        network = None
-        if split == "train":
-            network = networks.load(settings.resnet, settings.resnet_seed, "teachers.resnet")
-            network.how = {"precision": settings.precision, "engine": settings.engine}
-            network = network.to(device)
+        network = load_resnet(settings, device) if split == "train" else None
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
             mark = store.digest(settings, code, split, classes, given, group.attrs["digest"])
@@ -133,22 +136,14 @@ def write_teachers(
                 parts.write(clip, mark) as out,
                 memory_errors("teachers", "lower teachers.batch, or free the GPU"),
             ):
-                arrays = {}
                 if network is not None:
-                    arrays["logits"] = logit_rows(network, group, settings, device)
+                    out["logits"] = logit_rows(network, group, settings, device)
+                boxes, rows = found[clip], group["detection"][:]
                 if detector is None:
-                    rows = group["detection"][:]
-                    arrays["class_probs"] = found[clip]["class_probs"][:][rows]
+                    out["class_probs"] = boxes["class_probs"][:][rows]
                 else:
-                    arrays["class_probs"] = crop_probabilities(
-                        detector,
-                        Frames(source[clip]),
-                        group["frame"][:],
-                        found[clip]["box"][:][group["detection"][:]],
-                        settings,
-                    )
-                for name, values in arrays.items():
-                    out[name] = values
+                    objects = Frames(source[clip]), group["frame"][:], boxes["box"][:][rows]
+                    out["class_probs"] = crop_probabilities(detector, *objects, settings)
                 out.attrs["cubes"] = group.attrs["digest"]
                 hdf5.complete(out, TEACHERS)
         by = [each.computed for each in (network, detector) if each is not None]

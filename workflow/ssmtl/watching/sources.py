@@ -233,6 +233,7 @@ class Stream:
     def received(self, stopped: threading.Event) -> Iterator[Frame | object]:
         """Pictures as they arrive, with GAP between connections."""
         first, pause = self.container, FIRST_PAUSE
+        lost: float | None = None  # when the pictures broke off; a connection alone mends nothing
         while not stopped.is_set():
             problem = "the stream ended"
             try:
@@ -243,7 +244,8 @@ class Stream:
                     first = self.container = None
                     for frame in self.pictures(container, stopped):
                         yield frame
-                        pause = FIRST_PAUSE
+                        if frame is not GAP:
+                            pause, lost = FIRST_PAUSE, None
                     if stopped.is_set() or self.recording:
                         return
             except (av.FFmpegError, OSError, InputError, ValueError) as error:
@@ -253,7 +255,8 @@ class Stream:
             if self.recording:
                 log.warning("%s: %s; a recording is not begun anew", self.name, problem)
                 return
-            if self.give_up is not None and self.silence() > self.give_up:
+            lost = lost or time.monotonic()
+            if self.give_up is not None and time.monotonic() - lost > self.give_up:
                 seconds = self.silence()
                 log.warning("%s: %s; giving up after %.1f s", self.name, problem, seconds)
                 return
@@ -262,7 +265,7 @@ class Stream:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def silence(self) -> float:
-        """Seconds since the last picture: a connection that gives none is no sign of life."""
+        """Seconds since the last picture."""
         return time.monotonic() - self.last
 
     def pictures(self, container, stopped: threading.Event) -> Iterator[Frame | object]:
@@ -279,6 +282,7 @@ class Stream:
             frame = Frame(*item) if self.recording else clock.placed(item)
             self.until = frame.time
             yield frame
+            self.last = time.monotonic()  # waiting for a slow reader is no silence
 
     def packets(self, container, stream, stopped: threading.Event) -> Iterator[av.Packet]:
         """The video's packets, as long as they come and give pictures: sound alone is no sign of
