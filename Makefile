@@ -5,10 +5,10 @@ BIN := .venv/bin
 SEED ?= 0
 CORES ?= all
 WORKERS ?= 2
-TESTS ?= # files or folders of tests; all that are not long by themselves
+TESTS ?= # files or folders of tests; the package's where not given
 LOCK := envs/requirements.lock
 
-.PHONY: demo ped2 test test-slurm test-wheel bench fuzz gpu-check growth lint format lock wheel docs tutorial clean
+.PHONY: demo ped2 test test-workflow test-slurm test-wheel bench fuzz gpu-check growth lint format lock wheel docs tutorial clean
 
 demo: $(BIN)/.installed
 	$(BIN)/snakemake --cores $(CORES) --quiet rules --config seed=$(SEED) -- results/demo/report.html
@@ -24,6 +24,11 @@ ped2: $(BIN)/.installed
 # A file's tests stay together, since they share what they have built.
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+# Whole runs of Snakemake on a small project, and the pages in a browser.
+test-workflow: $(BIN)/.installed
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  tests/workflow tests/browser
 
 # As root, where Debian's slurm-wlm and munge are installed: a cluster of this one machine.
 test-slurm: $(BIN)/.installed

@@ -44,7 +44,7 @@ def settings(
         sets = config["datasets"] | config.get("image_datasets", {})
         layers.append(sets[dataset].get(stage, {}))
     if name:
-        layers += variants.variant_of(config, dataset, base, name).layers(stage)
+        layers += variants.variant_of(config, dataset or "", base, name).layers(stage)
     return located(SECTIONS[stage].parse(layered(layers), stage).model_dump())
 
 

@@ -56,12 +56,18 @@ def reference() -> str:
 
 def heading(title: str, section: type[Settings], only: dict | None = None) -> str:
     """A section as a heading, its meaning and a table of its keys."""
-    lines = [f"## {title}", "", flat(section.__doc__), "", "| key | values | default | meaning |"]
+    lines = [
+        f"## {title}",
+        "",
+        flat(section.__doc__ or ""),
+        "",
+        "| key | values | default | meaning |",
+    ]
     lines.append("|---|---|---|---|")
     for name in only or section.model_fields:
         field = section.model_fields[name]
         values = values_of(field.annotation, field.metadata)
-        cells = (f"`{name}`", values, default(field), flat(field.description))
+        cells = (f"`{name}`", values, default(field), flat(field.description or ""))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -89,9 +89,9 @@ def precision(device: torch.device, wanted: str, *, bounded: bool = False) -> st
 def free_memory(device: torch.device) -> int:
     """Bytes free on a device; on the host, those that this process may use."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return int(torch.cuda.mem_get_info(device)[0])
     used = psutil.Process().memory_info().rss
-    return min(psutil.virtual_memory().available, memory_limit() - used)
+    return int(min(psutil.virtual_memory().available, memory_limit() - used))
 
 
 def seed_everything(seed: int) -> None:

@@ -111,10 +111,10 @@ class Disk(io.FileIO):
 
     def truncate(self, size: int | None = None) -> int:
         try:
-            return size if self.failed else super().truncate(size)
+            return (size or 0) if self.failed else super().truncate(size)
         except OSError as error:
             self.failed, self.failure = True, error
-            return size
+            return size or 0
 
     def flush(self) -> None:
         failure, self.failure = self.failure, None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -69,7 +69,7 @@ class Detector:
     stretch: bool = False
     stride: int = 32
     has_objectness: bool = False
-    batch: int = 32
+    batch: int | None = 32  # pictures in a forward pass; None where that is not measured yet
 
     def __init__(
         self,
@@ -92,8 +92,15 @@ class Detector:
         self.turns = Semaphore(calls)
         self.network: Network | None = None
         if network is not None:
-            how = {"precision": precision, "engine": engine, "calls": calls}
-            self.network = Network(network, device, **how, uniform=True, bounded=True)
+            self.network = Network(
+                network,
+                device,
+                precision=precision,
+                engine=engine,
+                calls=calls,
+                uniform=True,
+                bounded=True,
+            )
 
     @property
     def computed(self) -> str:
@@ -119,7 +126,7 @@ def load(
     cfg: str | None = None,
     names: str | None = None,
     image_size: int,
-    device: str,
+    device: str | torch.device,
     precision: str = "auto",
     engine: str = "auto",
 ) -> Detector:
@@ -140,20 +147,8 @@ def load(
     )
 
 
-class Configured(Protocol):
-    """What settings of a stage, detect or teachers, say of a detector."""
-
-    backend: str
-    weights: str
-    cfg: str | None
-    names: str | None
-    image_size: int
-    precision: str
-    engine: str
-
-
-def load_configured(settings: Configured, device: torch.device) -> Detector:
-    """The detector that the settings of a stage describe."""
+def load_configured(settings: Any, device: torch.device) -> Detector:
+    """The detector that the settings of a stage describe, detect or teachers."""
     return load(
         settings.backend,
         settings.weights,
@@ -283,7 +278,8 @@ def letterbox(
     """
     scale = size / max(height, width)
     resized = max(round(height * scale), 1), max(round(width * scale), 1)
-    canvas = tuple(math.ceil(n / stride) * stride for n in resized)
+    down, across = (math.ceil(side / stride) * stride for side in resized)
+    canvas = down, across
     if square:
         canvas = (size, size)
     if stretch:
@@ -340,7 +336,7 @@ def _backend(name: str):
     )
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -356,7 +352,7 @@ def _in_batches(detector: Detector, items: Sequence, run: Callable[[Sequence], l
     """`run` over the items, `detector.batch` at a time, with smaller batches when memory ends."""
     results: list = []
     while len(results) < len(items):
-        chunk = items[len(results) : len(results) + detector.batch]
+        chunk = items[len(results) : len(results) + (detector.batch or 1)]
         try:
             answers = run(chunk)
         except torch.OutOfMemoryError:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import h5py
@@ -48,9 +48,9 @@ class Samples:
     def __init__(
         self,
         cubes: list[Path],
-        teachers: list[Path] = (),
+        teachers: Sequence[Path] = (),
         groups: list[str] | None = None,
-        features: list[Path] = (),
+        features: Sequence[Path] = (),
     ):
         if teachers and len(cubes) != len(teachers):
             raise InputError(
@@ -62,7 +62,7 @@ class Samples:
         self.classes: list[str] | None = None if teachers else []
         self.clips: list[str] = []
         self.pairs: list[tuple[h5py.Group, h5py.Group]] = []  # cubes and teachers of each clip
-        for paths in zip(cubes, teachers or [None] * len(cubes), strict=True):
+        for paths in zip_longest(cubes, teachers):
             self._open(*paths, groups)
         counts = [len(group["frame"]) for group, _ in self.pairs]
         self.offsets = np.cumsum([0, *counts])
@@ -115,7 +115,7 @@ class Samples:
     def __len__(self) -> int:
         return int(self.offsets[-1])
 
-    def opened(self, features: list[Path]) -> list[h5py.Group]:
+    def opened(self, features: Sequence[Path]) -> list[h5py.Group]:
         """Each clip's group of `features.h5`; none without such files."""
         if not features:
             return []
@@ -240,7 +240,7 @@ def split_clips(samples: Samples, validation: float, calibration: float, seed: i
 
 
 def split_units(
-    unit: np.ndarray, units: Sequence, validation: float, calibration: float, seed: int
+    unit: np.ndarray, units: Sequence | np.ndarray, validation: float, calibration: float, seed: int
 ) -> Split:
     """Rows by a seeded choice of whole units; unit (N,): that of each row.
 

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -302,7 +302,7 @@ def train_model(
     code: str,
     name: str = "model",
     groups: list[str] | None = None,
-    features: list[Path] = (),
+    features: Sequence[Path] = (),
 ) -> None:
     """Writes model.safetensors, model.json and history.csv into a folder.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from ssmtl.core import store
 
@@ -25,7 +26,8 @@ class VideoWriter:
         """fps: of pictures that are written without a time of their own."""
         self.path = path
         self.rate = Fraction(min(max(fps, 0.1), FASTEST)).limit_denominator(1001)
-        self.stack, self.stream, self.stamp = ExitStack(), None, -1
+        self.stack, self.stamp = ExitStack(), -1
+        self.stream: VideoStream | None = None
 
     def __enter__(self) -> "VideoWriter":
         temporary = self.stack.enter_context(store.replacing(self.path))
@@ -42,21 +44,22 @@ class VideoWriter:
         """
         height, width = (side // 2 * 2 for side in picture.shape[:2])
         if self.stream is None:
-            self.begin(width, height, timed=time is not None)
+            self.stream = self.begin(width, height, timed=time is not None)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]))
         if time is not None:
             self.stamp = max(self.stamp + 1, round(time / TICK))
             frame.pts, frame.time_base = self.stamp, TICK
         self.container.mux(self.stream.encode(frame))
 
-    def begin(self, width: int, height: int, timed: bool) -> None:
-        self.stream = self.container.add_stream("libx264", rate=self.rate)
-        self.stream.width, self.stream.height = width, height
-        self.stream.pix_fmt = "yuv420p"
-        self.stream.options = {"crf": str(CRF), "preset": "fast"}
-        self.stream.codec_context.thread_count = THREADS
+    def begin(self, width: int, height: int, timed: bool) -> VideoStream:
+        stream = self.container.add_stream("libx264", rate=self.rate)
+        stream.width, stream.height = width, height
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(CRF), "preset": "fast"}
+        stream.codec_context.thread_count = THREADS
         if timed:
-            self.stream.time_base = self.stream.codec_context.time_base = TICK
+            stream.time_base = stream.codec_context.time_base = TICK
+        return stream
 
     def __exit__(self, *error) -> None:
         if self.stream is not None and error[0] is None:

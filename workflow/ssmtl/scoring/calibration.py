@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import h5py
@@ -39,7 +39,7 @@ def calibrate(
     teachers: list[Path],
     settings: Score,
     groups: list[str] | None = None,
-    features: list[Path] = (),
+    features: Sequence[Path] = (),
 ) -> None:
     """Writes the quantiles of every task's score on the clips or pictures held out of training.
 

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -62,7 +63,7 @@ def detected(detector, frames: Frames, settings: Detect) -> Iterator[tuple[np.nd
         yield from ahead(batch_of, frames.encoded_blocks(detector.batch))
 
 
-def limits_of(settings: Detect) -> dict[str, float]:
+def limits_of(settings: Detect) -> dict[str, Any]:
     """Which of the detector's candidates are objects, as `detection.detect` takes it."""
     return {
         "confidence": settings.confidence,
@@ -107,7 +108,7 @@ def write_boxes(group: h5py.Group, frames: Frames, found: Iterable[tuple]) -> No
     found = iter(found)
     while some := list(islice(found, WRITE)):
         numbers, boxes = zip(*some, strict=True)
-        arrays = {"frame": np.concatenate(numbers), **vars(joined(boxes))}
+        arrays = {"frame": np.concatenate(numbers), **vars(joined(list(boxes)))}
         for name, values in arrays.items():
             store.write_rows(group, name, values, chunk=CHUNK)
     group.attrs.update(

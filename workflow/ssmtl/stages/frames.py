@@ -70,7 +70,8 @@ def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
     """Stores one clip of the manifest; InputError where its frames are not all there."""
     encoding, items = encoded_frames(row, encoding, quality)
     frames = Gaps(items)
-    offsets, times, contents = [0], [], []
+    offsets, contents = [0], []
+    times: list[float] = []
     while block := list(islice(frames, WRITE)):
         for data, size, time in block:
             if size != (row.height, row.width):
@@ -99,7 +100,8 @@ class Gaps(Iterator):
     """The frames among items, and where some are missing between them: found, [(number, what)]."""
 
     def __init__(self, items: Iterator[Encoded | Missing]):
-        self.items, self.count, self.found = items, 0, []
+        self.items, self.count = items, 0
+        self.found: list[tuple[int, Missing]] = []
 
     def __next__(self) -> Encoded:
         while isinstance(item := next(self.items), Missing):
@@ -165,6 +167,6 @@ def extract_frames(
     with read_frames(output, []) as file:
         frames = sum(int(g.attrs["frames"]) for g in file.values())
         hours = sum(g.attrs["frames"] / g.attrs["fps"] for g in file.values()) / 3600
-    size = output.stat().st_size / 1e9
-    rate = f", {size / hours:.1f} GB per hour of video" if hours else ""
-    log.info("frames: %d clips, %d frames, %.3f GB%s", len(clips), frames, size, rate)
+    volume = output.stat().st_size / 1e9
+    rate = f", {volume / hours:.1f} GB per hour of video" if hours else ""
+    log.info("frames: %d clips, %d frames, %.3f GB%s", len(clips), frames, volume, rate)
