@@ -32,12 +32,11 @@ class Stages:
     @classmethod
     def of(cls, sections: dict[str, dict]) -> "Stages":
         """Of the sections of a configuration; one that is not given has its defaults."""
-        kinds: dict[str, type[Settings]] = {
-            "cubes": Cubes,
-            "teachers": Teachers,
-            "features": Features,
-        }
-        return cls(**{name: kind.parse(sections.get(name, {})) for name, kind in kinds.items()})
+        return cls(
+            Cubes.parse(sections.get("cubes", {})),
+            Teachers.parse(sections.get("teachers", {})),
+            Features.parse(sections.get("features", {})),
+        )
 
 
 @dataclass(frozen=True)
