@@ -31,14 +31,15 @@ def sampled(pictures: Tensor, which: Tensor, boxes: Tensor, size: int) -> Tensor
     pixels. Returns uint8 (N, size, size, 3).
     """
     images = pictures.permute(0, 3, 1, 2).float()
-    places = torch.cat((which[:, None].float(), boxes), 1)
+    corners = boxes.new_empty((len(boxes), 5))
+    corners[:, 0], corners[:, 1:] = which, boxes
     # The default sampling ratio takes ceil(box / size) samples a side: no aliasing, no waste.
     crops = [
         roi_align(images, some, size, sampling_ratio=-1, aligned=True)
         .round_()
         .clamp_(0, 255)
         .to(torch.uint8)
-        for some in places.split(max(1, CROPS // (12 * size * size)))
+        for some in corners.split(max(1, CROPS // (12 * size * size)))
     ]
     return torch.cat(crops).permute(0, 2, 3, 1)
 
@@ -84,10 +85,10 @@ class Window:
 
     def pictures(self, numbers: np.ndarray) -> Tensor:
         """Those of some frames, uint8 (F, H, W, 3), on the device."""
-        places = numbers - self.first
+        rows = numbers - self.first
         if self.tensor is None:
-            return torch.from_numpy(np.stack([self.arrays[place] for place in places]))
-        return self.tensor[torch.from_numpy(places).to(self.device)]
+            return torch.from_numpy(np.stack([self.arrays[row] for row in rows]))
+        return self.tensor[torch.from_numpy(rows).to(self.device)]
 
     def cubes(self, frame: np.ndarray, area: np.ndarray, reach: int, size: int) -> Tensor:
         """The cubes of objects, uint8 (N, 2 * reach + 1, size, size, 3), on the device.
