@@ -13,7 +13,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.media import codec
 from ssmtl.watching import sources
 
-SETTINGS = {"timeout": 1.0, "give_up": 3.0, "fps": 25}
+SETTINGS = {"timeout": 1.0, "give_up": 3.0, "image_fps": 25}
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_polygons_are_read_from_json(tmp_path):
 # ---------------------------------------------------------------- live sources
 
 
-SETTINGS = {"timeout": 1.0, "give_up": 3.0, "fps": 25}
+SETTINGS = {"timeout": 1.0, "give_up": 3.0, "image_fps": 25}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_stopping_ends_a_source(pictures, tmp_path):
 def test_images_have_the_rate_that_is_given(pictures, tmp_path):
     for number, picture in enumerate(pictures[:3]):
         (tmp_path / f"{number}.png").write_bytes(codec.encode_png(picture))
-    segment = next(sources.segments(str(tmp_path), SETTINGS | {"fps": 10}, threading.Event()))
+    segment = next(sources.segments(str(tmp_path), SETTINGS | {"image_fps": 10}, threading.Event()))
     frames = list(segment.frames)
     assert_pictures(frames, pictures[:3])
     assert [frame.time for frame in frames] == [0, 0.1, 0.2] and segment.total == 3

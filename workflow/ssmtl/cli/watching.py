@@ -19,7 +19,8 @@ def learn(
     output: Path,
     changes: Annotated[Path | None, Parameter("--config")] = None,
     ignore: str | None = None,
-    fps: float = 25.0,
+    fps: float | None = None,
+    image_fps: float = 25.0,
     cores: str = "all",
     false_alarms_per_hour: float = 1.0,
     detect: Detect,
@@ -31,7 +32,8 @@ def learn(
         output: Folder to write, which `watch` takes as its model.
         changes: YAML file with sections of the config to change.
         ignore: Polygons to ignore, 10,20 90,20 90,60; ..., or a JSON file.
-        fps: Frames per second of folders of images.
+        fps: Frames per second that are used of faster video, here and in watching.
+        image_fps: Frames per second of folders of images.
         cores: CPU cores to use.
         false_alarms_per_hour: Events an hour that normal video may raise.
     """

@@ -35,6 +35,7 @@ DAMAGE = (av.InvalidDataError, av.PatchWelcomeError)
 HISTORY = 12  # steps between time stamps that say what is usual
 WAITING = 32  # frames within which damage shows as a gap in the time stamps, decoders being late
 DAMAGED, GAP = "damaged data", "a gap in the time stamps"
+ROUNDING = 1e-2  # of a period, when frames are thinned
 PAUSE = 1.0  # seconds without a picture that are a gap in video of any rate
 
 
@@ -302,6 +303,23 @@ def upright(picture: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     if d < 0:
         picture = picture[::-1]
     return np.ascontiguousarray(picture)
+
+
+class Thinned:
+    """Which frames of a source are kept at a lower rate: the first one of each period of it."""
+
+    def __init__(self, fps: float | None):
+        """fps: frames per second that are kept; None for all of them."""
+        self.fps, self.last = fps, -1
+
+    def keeps(self, time: float) -> bool:
+        """Whether the next frame is kept. time: its seconds, never less than those before."""
+        if self.fps is None:
+            return True
+        # Time stamps are rounded: those of a period's first frame may lie just before it.
+        period = int(time * self.fps + ROUNDING)
+        kept, self.last = period > self.last, max(period, self.last)
+        return kept
 
 
 class Timeline:

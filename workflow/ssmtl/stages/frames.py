@@ -1,7 +1,8 @@
 """Stage `frames`: every frame of every clip, encoded, in one HDF5 file per shard.
 
 JPEG sources are copied byte for byte, other images are stored as PNG (lossless), video as
-JPEG or PNG by config. No frame is dropped, repeated or resampled.
+JPEG or PNG by config. No frame is repeated or resampled, and none is dropped unless `fps` asks for
+fewer frames.
 """
 
 import logging
@@ -24,7 +25,7 @@ from ssmtl.formats.frames import FRAMES, read_frames
 from ssmtl.formats.manifest import read_manifest, rows
 from ssmtl.media import codec
 from ssmtl.media.images import ImageClip
-from ssmtl.media.video import Missing, video_frames
+from ssmtl.media.video import Missing, Thinned, video_frames
 from ssmtl.stages.settings import Frames as FrameSettings
 
 log = logging.getLogger(__name__)
@@ -34,60 +35,81 @@ WRITE = 256  # encoded frames written to HDF5 at once
 
 
 class Encoded(NamedTuple):
-    """A frame as it is stored, and the height and width of its picture."""
+    """A frame as it is stored, None where it is not, and the height and width of its picture."""
 
-    data: bytes
+    data: bytes | None
     size: tuple[int, int]
     time: float  # seconds from the clip's first frame
 
 
-def encoded_frames(row, encoding: str, quality: int) -> tuple[str, Iterator[Encoded | Missing]]:
+def encoded_frames(
+    row, encoding: str, quality: int, fps: float | None
+) -> tuple[str, Iterator[Encoded | Missing]]:
     """The encoding used, and the frames of a clip: of a folder of images or of a video file."""
-    source = Path(row.source)
+    source, thinned = Path(row.source), Thinned(fps)
     if not source.is_dir():
         encode = codec.encode_png if encoding == "png" else None
 
         def pack(item):
-            if isinstance(item, Missing):
-                return item
-            data = encode(item.picture) if encode else codec.encode_jpeg(item.picture, quality)
-            return Encoded(data, item.picture.shape[:2], item.time)
+            frame, kept = item
+            if isinstance(frame, Missing):
+                return frame
+            data = None
+            if kept:
+                picture = frame.picture
+                data = encode(picture) if encode else codec.encode_jpeg(picture, quality)
+            return Encoded(data, frame.picture.shape[:2], frame.time)
 
-        return encoding, ahead(pack, video_frames(source))
+        # Which are kept is decided in their order, ahead of the threads.
+        frames = video_frames(source)
+        return encoding, ahead(
+            pack, ((f, isinstance(f, Missing) or thinned.keeps(f.time)) for f in frames)
+        )
     clip = ImageClip(source)
     keep = clip.are_jpeg()
 
-    def load(index):
+    def load(item):
+        index, kept = item
         data, picture = clip.load(index)  # so that a bad file is noticed here
-        return Encoded(
-            data if keep else codec.encode_png(picture), picture.shape[:2], index / row.fps
-        )
+        if kept and not keep:
+            data = codec.encode_png(picture)
+        return Encoded(data if kept else None, picture.shape[:2], index / row.fps)
 
-    return "jpeg" if keep else "png", ahead(load, range(len(clip)))
+    numbers = ((index, thinned.keeps(index / row.fps)) for index in range(len(clip)))
+    return "jpeg" if keep else "png", ahead(load, numbers)
 
 
-def write_clip(group: h5py.Group, row, encoding: str, quality: int) -> None:
+def write_clip(
+    group: h5py.Group, row, encoding: str, quality: int, fps: float | None = None
+) -> None:
     """Stores one clip of the manifest; InputError where its frames are not all there."""
-    encoding, items = encoded_frames(row, encoding, quality)
+    if fps and fps < row.fps and (row.labels or row.tracks or row.masks):
+        raise InputError(
+            f"{row.source}: clip {row.clip} has labels, which count all of its frames; leave "
+            "frames.fps at null, or label a thinned copy"
+        )
+    encoding, items = encoded_frames(row, encoding, quality, fps)
     frames = Gaps(items)
     offsets, contents = [0], []
     times: list[float] = []
     while block := list(islice(frames, WRITE)):
-        for data, size, time in block:
+        for number, (data, size, time) in enumerate(block, frames.count - len(block)):
             if size != (row.height, row.width):
                 raise InputError(
-                    f"{row.source}: frame {len(times)} is {size[1]}x{size[0]}, the clip is "
+                    f"{row.source}: frame {number} is {size[1]}x{size[0]}, the clip is "
                     f"{row.width}x{row.height}; fetch it again, cut it where the size changes, or "
                     f"exclude clip {row.clip}"
                 )
-            offsets.append(offsets[-1] + len(data))
-            times.append(time)
-        contents.append(append_bytes(group, [data for data, *_ in block]))
-    check_count(row, len(times), frames.found)
+            if data is not None:
+                offsets.append(offsets[-1] + len(data))
+                times.append(time)
+        if kept := [data for data, *_ in block if data is not None]:
+            contents.append(append_bytes(group, kept))
+    check_count(row, frames.count, frames.found)
     group["offsets"], group["time"] = np.array(offsets, np.int64), np.array(times)
     group.attrs.update(
         frames=len(times),
-        fps=row.fps,
+        fps=min(row.fps, fps or row.fps),
         width=row.width,
         height=row.height,
         encoding=encoding,

@@ -18,6 +18,13 @@ class Frames(Settings):
     quality: int = Field(
         95, ge=1, le=100, description="JPEG quality for frames of video files, 4:4:4."
     )
+    fps: Above | None = Field(
+        None,
+        description=(
+            "Frames per second that are kept of faster clips, chosen by their time stamps; null "
+            "keeps all. Clips with labels must keep all."
+        ),
+    )
 
 
 class Detect(Settings):

@@ -19,7 +19,7 @@ def load(folder: str | Path, **settings) -> "Watcher":
         The folder with its watcher.json.
     **settings
         Options of `ssmtl watch` by their names: threshold, false_alarms_per_hour, before, after,
-        clip_limit, ignore, fps, timeout, give_up.
+        clip_limit, ignore, image_fps, timeout, give_up.
 
     Raises
     ------

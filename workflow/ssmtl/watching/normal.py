@@ -8,6 +8,7 @@ import numpy as np
 
 from ssmtl.core import store
 from ssmtl.datasets.clips import Clip
+from ssmtl.media.video import Thinned
 from ssmtl.watching import sources
 from ssmtl.watching.folder import scored_normal
 from ssmtl.watching.likeness import Described
@@ -40,7 +41,7 @@ def normal_scores(
     digest of the watcher, is the same.
     """
     for clip in clips:
-        path = folder / f"{store.digest(clip.source, settings['fps'], mark)}.npz"
+        path = folder / f"{store.digest(clip.source, settings['image_fps'], mark)}.npz"
         if not path.is_file():
             scored = list(scored_segments(clip, scorer, settings))
             arrays = {f"score{i}": one.score for i, (one, _) in enumerate(scored)}
@@ -62,8 +63,11 @@ def scored_segments(
 ) -> Iterator[tuple[NormalClip, Described]]:
     """A clip's unbroken stretches that are long enough for a cube."""
     for segment in sources.segments(clip.source, settings, threading.Event()):
-        pictures = (frame.picture for frame in segment.frames)
+        rate = scorer.settings.frames.fps
+        thinned = Thinned(rate)
+        pictures = (frame.picture for frame in segment.frames if thinned.keeps(frame.time))
         what = f"normal scores of {clip.name}"
         score, objects = scored_normal(pictures, scorer, what, segment.total)
         if len(score):
-            yield NormalClip(clip.name, segment.fps, score), objects
+            fps = min(segment.fps, rate or segment.fps)
+            yield NormalClip(clip.name, fps, score), objects

@@ -83,7 +83,7 @@ class Scores:
             rows = self.frames[self.frames["source"] == segment.name]
             if len(rows):
                 named = path.with_stem(f"{path.stem}-{segment.name}") if len(clips) > 1 else path
-                with VideoWriter(named, segment.fps) as video:
+                with VideoWriter(named, segment.fps * share_of(rows)) as video:
                     for picture in self._drawn(segment, rows):
                         video.write(picture)
         return path
@@ -94,13 +94,14 @@ class Scores:
         own = self.objects[self.objects["source"] == segment.name]
         of_frame = dict(iter(own.groupby("frame")))
         smoothed, raw = rows["smoothed"].to_numpy(), rows["score"].to_numpy()
-        curve, count = None, 0
-        for count, frame in enumerate(segment.frames, 1):
-            if count > len(rows):
-                break
+        curve, count, scored = None, 0, set(rows["frame"])
+        for number, frame in enumerate(segment.frames, segment.first):
+            if number not in scored:  # the model has seen fewer
+                continue
+            count += 1
             picture, scale = drawing.fitted(frame.picture)
             curve = curve or drawing.Curve(picture.shape[1], smoothed, raw, None, top)
-            if (found := of_frame.get(count - 1)) is not None:
+            if (found := of_frame.get(number)) is not None:
                 words = found["task"].loc[found["score"].idxmax()].replace("_", " ")
                 box, score = found[BOX].to_numpy() * scale, found["score"].to_numpy()
                 drawing.draw_boxes(picture, box, score, words, top)
@@ -110,6 +111,11 @@ class Scores:
                 f"{self.source}: clip {segment.name} has other frames than the {len(rows)} that "
                 "were scored; score it again"
             )
+
+
+def share_of(rows: pd.DataFrame) -> float:
+    """The share of a clip's frames that were scored, the rest having been thinned out."""
+    return len(rows) / (rows["frame"].max() - rows["frame"].min() + 1)
 
 
 def gathered(

@@ -5,12 +5,13 @@ from pydantic import Field
 from ssmtl.core.settings import Above, Duration, Settings, Share
 from ssmtl.evaluation.settings import Evaluate
 from ssmtl.scoring.settings import Score
-from ssmtl.stages.settings import Cubes, Detect, Features
+from ssmtl.stages.settings import Cubes, Detect, Features, Frames
 
 
 class Scoring(Settings):
     """What a watcher keeps of the configuration that it was made with."""
 
+    frames: Frames = Field(default_factory=Frames)
     detect: Detect = Field(default_factory=Detect)
     cubes: Cubes = Field(default_factory=Cubes)
     features: Features = Field(default_factory=Features)
@@ -26,6 +27,7 @@ class Watch(Settings):
         "ignore": ("", "null"),
         "give_up": (0, "null, for never"),
     }
+    renamed = {"fps": "image_fps, of folders of images"}  # noqa: RUF012
 
     false_alarms_per_hour: Above | None = Field(
         None,
@@ -63,7 +65,7 @@ class Watch(Settings):
             '"10,20 90,20 90,60; ...", x,y in pixels, or a JSON file, [[[x, y], ...], ...].'
         ),
     )
-    fps: float = Field(25.0, gt=0, description="Frames per second of folders of images.")
+    image_fps: float = Field(25.0, gt=0, description="Frames per second of folders of images.")
     timeout: float = Field(
         10.0,
         gt=0,

@@ -68,10 +68,10 @@ def segments(source: str, settings: dict, stopped: threading.Event) -> Iterator[
         return live(place, settings, stopped)
     clips = [Path(clip.source) for clip in clips_in(place, "test")] if place.is_dir() else []
     if not clips:
-        return recording(place, settings["fps"], stopped)
+        return recording(place, settings["image_fps"], stopped)
     if names := left_out(place):
         log.warning("%s: left out, no video by their names: %s", place, names)
-    return recordings(place, clips, settings["fps"], stopped)
+    return recordings(place, clips, settings["image_fps"], stopped)
 
 
 def recordings(

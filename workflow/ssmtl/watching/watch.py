@@ -25,6 +25,7 @@ from ssmtl.core.settings import seconds
 from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
+from ssmtl.media.video import Thinned
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
 from ssmtl.watching.events import LINES, Recorder
@@ -236,16 +237,20 @@ class Pace:
 
 
 def watched(segment: sources.Segment, scorer: Scorer) -> Iterator[tuple]:
-    """(number, frame, raw score, smoothed score, time, clock) of every frame of a segment."""
-    times: deque[tuple[float, float | None]] = deque()
+    """(number, frame, raw score, smoothed score, time, clock) of every frame of a segment, thinned
+    to the rate of the model where that has one."""
+    times: deque[tuple[int, float, float | None]] = deque()
+    thinned = Thinned(scorer.settings.frames.fps)
 
     def pictures() -> Iterator[np.ndarray]:
-        for frame in segment.frames:
-            times.append((frame.time, frame.clock))
-            yield frame.picture
+        for number, frame in enumerate(segment.frames, segment.first):
+            if thinned.keeps(frame.time):
+                times.append((number, frame.time, frame.clock))
+                yield frame.picture
 
-    for number, (frame, *both) in enumerate(scored_frames(pictures(), scorer), segment.first):
-        yield number, frame, *both, *times.popleft()
+    for frame, *both in scored_frames(pictures(), scorer):
+        number, *when = times.popleft()
+        yield number, frame, *both, *when
     if times:
         log.warning(
             "%s: %d frames are fewer than the %d of one cube, and not scored",
