@@ -3,43 +3,16 @@
 On a report of made results with videos, and on the demo's where it is there.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
+from browsing import Opened, give_up
 from made_results import SECTIONS, TEST_CLIPS, arguments, write_videos
-from playwright.sync_api import sync_playwright
 
 from ssmtl.reporting.pages import report
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-quic", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 DEMO = Path(__file__).parents[2] / "results/demo/report.html"
 LARGEST = 15_000_000  # bytes of the demo's report
-
-
-def give_up(what: str, reason: str) -> None:
-    """Skips a test, or fails it where what it lacks was promised."""
-    if what in os.environ.get("SSMTL_REQUIRE", "").split():
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        reason = "no Chromium found; Debian has it as `apt-get install chromium`"
-        give_up("chromium", reason)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,41 +30,6 @@ def path(request):
     if not DEMO.exists():
         give_up("demo", "no report of the demo; `make demo` makes results/demo/report.html")
     return DEMO
-
-
-class Opened:
-    """A page in a window, and all that went wrong with it."""
-
-    def __init__(self, browser, path: Path, **window):
-        self.context = browser.new_context(**window)
-        self.page = self.context.new_page()
-        self.errors, self.requests = [], []
-        self.page.on("console", lambda m: m.type in ("error", "warning") and self.note(m.text))
-        self.page.on("pageerror", lambda error: self.note(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.address = path.as_uri()
-        self.page.goto(self.address)
-
-    def note(self, text: str) -> None:
-        self.errors.append(text)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.context.close()
-
-    def scroll_through(self) -> None:
-        """Brings every figure and clip into view once, and waits until it is drawn."""
-        for number in range(self.page.locator(".clip, .plot[data-source]").count()):
-            place = self.page.locator(".clip, .plot[data-source]").nth(number)
-            place.scroll_into_view_if_needed()
-            place.locator(".main-svg").or_(place.locator("svg.main-svg")).first.wait_for()
-
-    def outside(self) -> list[str]:
-        """The requests that left the page."""
-        own = ("data:", "blob:", self.address)
-        return [url for url in self.requests if not url.startswith(own)]
 
 
 def test_it_shows_everything_and_needs_no_network(browser, path):

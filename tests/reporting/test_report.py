@@ -19,7 +19,7 @@ from ssmtl.reporting import clips, page, pictures, plots, published
 from ssmtl.reporting import event_details as events
 from ssmtl.reporting.pages import report
 from ssmtl.reporting.runs import load_models
-from ssmtl.scoring.objects import ScoringModel
+from ssmtl.scoring.objects import ScoringModel, second_look
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -270,7 +270,7 @@ def test_second_look_has_the_scores_of_the_model(labelled):
     reduction = {"distillation": {"reduction": "mean"}}
     model, _ = models.load(options["runs"][0] / "model.safetensors", reduction)
     cubes = np.random.default_rng(0).integers(0, 255, (3, 7, 64, 64, 3), np.uint8)
-    seen = events.second_look(model, cubes)
+    seen = second_look(model, cubes)
     teacher = np.full((3, 3), 0.25, np.float32)
     scores = ScoringModel(model, torch.device("cpu"))(cubes, {"class_probs": teacher})
     error = np.abs(seen["middle_box"] / 255 - cubes[:, 3] / 255).mean((1, 2, 3))

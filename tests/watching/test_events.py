@@ -9,18 +9,22 @@ import numpy as np
 import pytest
 
 from ssmtl.core.errors import InputError
-from ssmtl.watching import events, watch
-from ssmtl.watching.events import CLIPS, LINES, TABLE, Recorder
+from ssmtl.media import codec
+from ssmtl.watching import events, journal, watch
+from ssmtl.watching.alerts import BEGIN, END, Alert
+from ssmtl.watching.events import Meaning, Recorder
+from ssmtl.watching.journal import CLIPS, GOING_ON, LINES, SNAPSHOTS, TABLE
+from ssmtl.watching.likeness import Objects
 from ssmtl.watching.stream import ScoredFrame
 
 SETTINGS = {"before": 1.0, "after": 1.0, "clip_limit": 60.0}
 
 
-def frame(number: int, size=(32, 48)) -> ScoredFrame:
+def frame(number: int, size=(32, 48), score=0.9) -> ScoredFrame:
     picture = np.full((*size, 3), number % 200, np.uint8)
-    score = np.array([0.9], np.float32)
+    scores, first = np.array([score], np.float32), np.array([0])
     box = np.array([[2, 2, 20, 20]], np.float32)
-    return ScoredFrame(number, picture, True, box, {"middle_box": score}, score, np.array([0]))
+    return ScoredFrame(number, picture, True, box, {"middle_box": scores}, scores, first, first)
 
 
 def play(recorder, times, high, source="gate", fps=25.0) -> None:
@@ -92,15 +96,15 @@ def test_an_encoder_that_fails_costs_no_event(recorder, tmp_path, caplog):
 
 
 def test_lines_that_find_no_room_wait_for_it(recorder, tmp_path, monkeypatch, caplog):
-    real = events.append
+    real = journal.append
 
     def fail(path, text, header=""):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(events, "append", fail)
+    monkeypatch.setattr(journal, "append", fail)
     play(recorder, np.arange(100) / 25, range(30, 40))
     assert lines(tmp_path) == [] and "1 events wait to be written" in caplog.text
-    monkeypatch.setattr(events, "append", real)
+    monkeypatch.setattr(journal, "append", real)
     play(recorder, np.arange(100) / 25, range(30, 40))
     recorder.close()
     assert [event["event"] for event in lines(tmp_path)] == [1, 2]
@@ -108,10 +112,10 @@ def test_lines_that_find_no_room_wait_for_it(recorder, tmp_path, monkeypatch, ca
 
 def test_a_line_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
-    events.append(path, "one\n", header="head\n")
+    journal.append(path, "one\n", header="head\n")
     assert path.read_text() == "head\none\n"
 
-    class Full(events.io.FileIO):
+    class Full(journal.io.FileIO):
         written = 0
 
         def write(self, data):
@@ -121,10 +125,10 @@ def test_a_line_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
             return 2
 
     monkeypatch.setattr(
-        events, "open", lambda file, mode, **_: Full(file, mode.replace("b", "")), raising=False
+        journal, "open", lambda file, mode, **_: Full(file, mode.replace("b", "")), raising=False
     )
     with pytest.raises(OSError, match="No space"):
-        events.append(path, "two\n")
+        journal.append(path, "two\n")
     monkeypatch.undo()
     assert path.read_text() == "head\none\n"
 
@@ -140,6 +144,102 @@ def test_a_folder_with_events_is_continued(recorder, tmp_path):
     assert [json.loads(text[i])["event"] for i in (0, 1, 3)] == [1, 2, 5]
     assert [row["event"] for row in csv.DictReader((tmp_path / TABLE).open())] == ["1", "2", "5"]
     assert again.found == 1
+
+
+MEANING = Meaning(("bicycle", "person"), {"middle_box": np.linspace(0, 0.5, 1001)})
+
+
+def test_an_event_is_told_when_it_begins_and_when_it_ends(tmp_path):
+    told: list[tuple[int, Alert]] = []
+    recorder = Recorder(
+        tmp_path, 0.5, SETTINGS, 5, MEANING, lambda alert: told.append((now, alert)), "the gate"
+    )
+    recorder.begin("rtsp://10.0.0.7", 25)
+    for now in range(100):
+        strange = now == 33
+        high = 0.8 if 30 <= now < 40 else 0.1
+        seen = frame(now, (120, 480), 0.95 if strange else 0.6)
+        recorder.add(seen, now, high, now / 25, 1_700_000_000 + now / 25)
+    recorder.finish()
+    (begun, first), (ended, last) = told
+    assert (begun, first.kind) == (30, BEGIN) and (ended, last.kind) == (64, END)
+    assert first.sentence.startswith("a bicycle, changing unexpectedly, ")
+    assert first.sentence.endswith(":21, the gate")  # 1.2 s after a whole minute's 20th second
+    assert last.sentence == f"over after 0 s: {first.sentence}"
+    (line,) = lines(tmp_path)
+    assert last.event == line and (line["class"], line["ended_by"]) == ("bicycle", "calm")
+    assert line["object_frame"] == 33 and line["words"] == "changing unexpectedly"
+    # Of normal objects half scored above 0.25, none above 0.5.
+    assert first.event["shares"] == {"middle_box": pytest.approx(0.999, abs=2e-3)}
+    assert first.clip == last.clip == tmp_path / line["clip"] and last.clip.is_file()
+    # The snapshot is the culprit's frame, its label and the clock in it.
+    assert (tmp_path / line["snapshot"]).read_bytes() == last.snapshot
+    shown = codec.decode_image(last.snapshot, "snapshot")
+    assert abs(int(shown[80, 300, 0]) - 33) <= 2
+    assert (shown[102:118, :60] > 200).any(), "no clock"
+    assert codec.decode_image(first.snapshot, "first")[80, 300, 0] < 32
+    (row,) = csv.DictReader((tmp_path / TABLE).open())
+    assert (row["class"], row["words"]) == ("bicycle", "changing unexpectedly")
+    assert float(row["middle_box_share"]) == line["shares"]["middle_box"] > 0.99
+
+
+def test_only_what_is_strange_is_labelled(tmp_path):
+    recorder = Recorder(tmp_path, 0.7, SETTINGS, 1, MEANING)
+    plain = recorder.drawn(frame(0, (120, 480), 0.6), 1.0, None)
+    strange = recorder.drawn(frame(0, (120, 480), 0.9), 1.0, None)
+    differing = np.argwhere((plain != strange).any(2))
+    assert differing[:, 1].max() > 100, "a label is wider than the box of 18 pixels"
+    assert (plain[2, 2:20] != 0).any(), "the box itself is drawn"
+
+
+def test_the_culprits_cube_is_found_among_those_kept():
+    """Of five objects the three above 0.5 are kept, in their order."""
+    scores = np.array([0.6, 0.1, 0.9, 0.2, 0.7], np.float32)
+    box, first = np.zeros((5, 4), np.float32), np.zeros(5, int)
+    cubes = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1, 1)
+    kept = Objects(cubes[scores > 0.5], {})
+    one = ScoredFrame(0, cubes[0, 0], True, box, {"a": scores}, scores, first, first, kept)
+    assert events.cube_of(one, 2) == 2 and events.cube_of(one, 1) is None
+    assert events.peak_of(one, 0, b"").cube == 2
+    nothing = ScoredFrame(0, cubes[0, 0], True, box, {"a": scores}, scores, first, first)
+    assert events.cube_of(nothing, 2) is None
+
+
+def test_a_killed_watcher_leaves_an_interrupted_event(tmp_path):
+    told = []
+    play(Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING), np.arange(100) / 25, range(30, 40))
+    killed = Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING)
+    killed.begin("gate", 25)
+    for number in range(40):
+        killed.add(frame(number), number, 0.8 if number > 30 else 0.1, number / 25, None)
+    assert (tmp_path / GOING_ON).exists() and list((tmp_path / CLIPS).glob(".event_*.tmp"))
+    again = Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING, told.append)
+    play(again, np.arange(100) / 25, range(30, 40))
+    found = lines(tmp_path)
+    assert [event["event"] for event in found] == [1, 2, 3]
+    assert [event["ended_by"] for event in found] == ["calm", "interrupted", "calm"]
+    assert found[1]["start_frame"] == 31 and found[1]["clip"] is None
+    assert (tmp_path / SNAPSHOTS / "event_0002.jpg").is_file()
+    assert [(alert.kind, alert.event["event"]) for alert in told[:2]] == [(END, 2), (BEGIN, 3)]
+    assert not (tmp_path / GOING_ON).exists() and not list((tmp_path / CLIPS).glob(".*"))
+    # What was killed between the line and the note's removal is not written twice.
+    (tmp_path / GOING_ON).write_text(json.dumps(found[2]))
+    Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING).close()
+    assert len(lines(tmp_path)) == 3
+    (tmp_path / GOING_ON).write_text("{ damaged")
+    assert Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING).count == 3
+
+
+def test_a_table_of_another_version_is_made_anew_from_the_lines(recorder, tmp_path):
+    old = {"event": 1, "source": "gate", "score": 0.7, "task": "middle_box", "tasks": {}}
+    old |= {"box": [1, 2, 3, 4], "clip": "clips/event_0001.mp4"}
+    (tmp_path / LINES).write_text(json.dumps(old) + "\n")
+    (tmp_path / TABLE).write_text("event,source,score\r\n1,gate,0.7\r\n")
+    play(Recorder(tmp_path, 0.5, SETTINGS, 1, MEANING), np.arange(100) / 25, range(30, 40))
+    first, second = csv.DictReader((tmp_path / TABLE).open())
+    assert (first["event"], first["x1"], first["class"]) == ("1", "1", "")
+    assert (second["event"], second["class"]) == ("2", "bicycle")
+    assert None not in second, "a row longer than the header"
 
 
 def test_a_second_watcher_is_refused(tmp_path):

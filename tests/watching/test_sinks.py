@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ssmtl.core.errors import InputError
-from ssmtl.watching.sinks import BEGIN, END, Alert, Apprise, Command, Mqtt, Outbox, Outboxes
+from ssmtl.watching.alerts import BEGIN, END, Alert
+from ssmtl.watching.sinks import Apprise, Command, Mqtt, Outbox, Outboxes
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 PATIENCE = 30

@@ -7,7 +7,10 @@ import numpy as np
 import torch
 
 from ssmtl.core.threads import Prefetcher
+from ssmtl.scoring.fusion import Calibration
+from ssmtl.stages.settings import Detect
 from ssmtl.watching import stream
+from ssmtl.watching.settings import Scoring
 
 
 def test_what_is_being_detected_as_the_stream_ends_is_waited_for(monkeypatch):
@@ -16,10 +19,9 @@ def test_what_is_being_detected_as_the_stream_ends_is_waited_for(monkeypatch):
         return [len(batch)] * len(batch)
 
     monkeypatch.setattr(stream.detection, "detect", slow)
-    settings = {"batch": 1, "confidence": 0.5, "iou": 0.5, "max_boxes": 9}
-    scorer = SimpleNamespace(
-        detector=SimpleNamespace(batch=1), settings={"detect": settings}, device=torch.device("cpu")
-    )
+    settings = Scoring(detect=Detect(batch=1))
+    detector = SimpleNamespace(batch=1)
+    scorer = stream.Scorer(detector, None, Calibration({}), settings, torch.device("cpu"))
     pictures = [np.zeros((8, 8, 3), np.uint8)] * 12
     with Prefetcher(iter(pictures), 32) as decoded:
         found = [batch.found.result() for batch in stream.detected(decoded, scorer)]

@@ -12,12 +12,13 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.threads import Prefetcher
 from ssmtl.evaluation.anomaly_map import causal_weights, frame_scores, smooth
 from ssmtl.evaluation.following import averaged, links
+from ssmtl.evaluation.settings import Evaluate
 from ssmtl.media import codec, polygons
 from ssmtl.watching import sources
 from ssmtl.watching.frame_scores import FrameScores
 from ssmtl.watching.stream import ended_early
 
-EVALUATE = {"cell": 2, "filter_size": 5, "follow": 0, "sigma": 1.5, "border": "zero"}
+EVALUATE = Evaluate(cell=2, filter_size=5, follow=0, sigma=1.5, border="zero")
 
 
 @pytest.mark.parametrize("border", ["zero", "replicate"])
@@ -35,7 +36,7 @@ def test_frame_scores_of_a_stream_are_those_of_the_clip(border, sigma, filter_si
     raw = frame_scores(frame, box, of_way, frames=frames, radius=radius, shape=shape, **settings)
     expected = smooth(raw, sigma, border, "causal")
     settings |= {"follow": follow, "sigma": sigma, "border": border}
-    stream = FrameScores(shape, radius, settings)
+    stream = FrameScores(shape, radius, Evaluate(**settings))
     found, known = [], []
     for number in range(frames):
         rows, whole = frame == number, radius <= number < frames - radius

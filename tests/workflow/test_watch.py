@@ -114,12 +114,15 @@ def test_a_cut_stream_is_picked_up_again(built, watch, tmp_path, caplog):
     assert "http://127.0.0.1: connected again after" in said and "giving up" in said
 
 
-def test_events_and_their_clips(built, watch, caplog):
+def test_events_and_their_clips(built, watch, tmp_path, caplog):
     caplog.set_level("INFO")
     smoothed = batch_frames(built, "05")[1]
     limit = float(np.quantile(smoothed, 0.5))
     above = np.flatnonzero(smoothed > limit)
-    options = ("--threshold", f"{limit:.5f}", "--before", "0.2", "--after", "10")
+    options = ["--threshold", f"{limit:.5f}", "--before", "0.2", "--after", "10"]
+    told = tmp_path / "told"
+    program = f"{sys.executable} -c 'import sys; open(sys.argv[1], \"a\").write(input() + chr(10))'"
+    options += ["--name", "gate", "--on-event", f"{program} {told}"]
     folder = watch(built.path("data/toy/test/05"), *options)
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     (event,) = lines
@@ -132,7 +135,17 @@ def test_events_and_their_clips(built, watch, caplog):
     assert event["object_score"] == pytest.approx(top["combined"], abs=1e-4)
     assert event["object_frame"] == top["frame"]
     assert np.allclose(event["box"], top[["x1", "y1", "x2", "y2"]].tolist(), atol=0.06)
-    assert event["task"] in event["tasks"]
+    assert event["task"] in event["tasks"] and event["class"] in names(built)
+    assert all(0 <= share <= 1 for share in event["shares"].values())
+    begun, ended = map(json.loads, told.read_text().splitlines())
+    assert (begun["kind"], ended["kind"]) == ("begin", "end") and ended["event"] == event
+    assert begun["event"]["start_frame"] == event["start_frame"]
+    assert event["words"] in ended["sentence"] and ended["sentence"].endswith("gate")
+    assert begun["clip"] == ended["clip"] == str(folder / event["clip"])
+    snapshot = codec.decode_image((folder / event["snapshot"]).read_bytes(), "snapshot")
+    # Labels cover much of so small a picture; still it is nearest to the frame that it is of.
+    distances = [abs(snapshot.astype(int) - own).mean() for own in pictures(built, "05")]
+    assert np.argmin(distances) == event["object_frame"]
     (row,) = pd.read_csv(folder / "events.csv").to_dict("records")
     assert (row["start_frame"], row["clip"], row["x1"]) == (
         above[0],
@@ -142,6 +155,11 @@ def test_events_and_their_clips(built, watch, caplog):
     before = min(5, above[0])  # 0.2 seconds of it
     assert len(decoded(folder / event["clip"])) == before + FRAMES - above[0]
     assert "event 1 begins: 05" in caplog.text and "frames/s; 1 events in" in caplog.text
+
+
+def names(project: Project) -> list[str]:
+    """The classes of the detector."""
+    return (project.path("detector") / "toy.names").read_text().split("\n")
 
 
 def decoded(path: Path) -> list[np.ndarray]:
@@ -248,3 +266,36 @@ def test_a_stopped_watcher_ends_soon_and_tells_no_password(built, tmp_path):
     written = [p.read_bytes() for p in (tmp_path / "found").rglob("*") if p.is_file()]
     assert len((tmp_path / "found/events.jsonl").read_text().splitlines()) == 1
     assert not any(secret.encode() in data for data in [said.encode(), *written, *listed])
+
+
+def test_a_killed_watcher_is_continued(built, tmp_path):
+    """SIGKILL within the second event; the same output goes on, and only that event is cut."""
+    body = write_lossless(tmp_path / "film.ts", pictures(built, "05")).read_bytes()
+    command = [sys.executable, "-m", "ssmtl", "watch", "URL", "--threshold", "0.01"]
+    command += ["--model", str(built.path(WATCHER)), "--output", str(tmp_path / "found")]
+    answers = [{"body": body}, {"body": body, "stall": 60}]
+    with served(answers) as url:
+        command[4] = url
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if "event 2 begins" in line:
+                    break
+            process.kill()
+        assert "event 1 ends" in "".join(said), said
+    lines = tmp_path / "found/events.jsonl"
+    assert [json.loads(line)["event"] for line in lines.read_text().splitlines()] == [1]
+    command[4] = str(write_lossless(tmp_path / "film.mkv", pictures(built, "05")))
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "event 2 was interrupted" in again.stderr
+    events = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [(e["event"], e["ended_by"]) for e in events] == [
+        (1, "source"),
+        (2, "interrupted"),
+        (3, "source"),
+    ]
+    table = pd.read_csv(tmp_path / "found/events.csv")
+    assert table["event"].tolist() == [1, 2, 3] and table["class"].notna().all()
+    kept = sorted(path.name for path in (tmp_path / "found/clips").iterdir())
+    assert kept == ["event_0001.mp4", "event_0003.mp4"]

@@ -46,6 +46,10 @@ def watch(
     *,
     model: Path,
     output: Path = Path("events"),
+    name: str | None = None,
+    on_event: str | None = None,
+    mqtt: str | None = None,
+    notify: tuple[str, ...] = (),
     scores: Annotated[bool, FLAG] = False,
     settings: Watch,
 ) -> None:
@@ -56,6 +60,14 @@ def watch(
             file, so that its password is not among the machine's processes.
         model: Folder that `learn` wrote.
         output: Folder for the events, new, empty or to be continued.
+        name: What the camera is called in alerts.
+        on_event: Program to run when an event begins and when it ends, with its arguments; it gets
+            the event as JSON on standard input, and as SSMTL_KIND (begin or end), SSMTL_SENTENCE,
+            SSMTL_SNAPSHOT and SSMTL_CLIP.
+        mqtt: Broker to tell, mqtt://[user:password@]host[:port] or mqtts://...; Home Assistant
+            finds the camera by itself. Better env:NAME or file:PATH, as for the source.
+        notify: Addresses of mail, webhooks, Telegram and others, in Apprise's form; better env:NAME
+            or file:PATH.
         scores: Write every object's and frame's score too.
     """
 
@@ -87,4 +99,13 @@ def normal(
         model: Folder that `learn` wrote, where it is not the one that the events were found with.
         undo: Take them back.
         listed: List what was accepted, and when.
+    """
+
+
+@command(WATCHING, "ssmtl.watching.cameras:cameras")
+def cameras(file: Path, /) -> None:
+    """Watch all cameras of a file in one process, and tell of their events.
+
+    Args:
+        file: YAML file with the cameras, their models, and who is told.
     """

@@ -42,23 +42,38 @@ def fitted(picture: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def draw_boxes(
-    picture: np.ndarray, box: np.ndarray, score: np.ndarray, words: str = "", top: float = 1
+    picture: np.ndarray,
+    box: np.ndarray,
+    score: np.ndarray,
+    words: str = "",
+    top: float = 1,
+    numbers: bool = True,
 ) -> None:
     """Boxes (N, 4), x1 y1 x2 y2 in pixels of this picture, in the colour of their scores (N,).
 
     The highest, drawn last, also has `words` beside its score; top: the score that is alarming.
+    numbers: whether the others have their scores beside them, and it where it has no words.
     """
     corners = np.rint(box).astype(int).tolist()
     order = np.argsort(score, kind="stable").tolist()
     for i in order:
         (x1, y1, x2, y2), colour = corners[i], shade(score[i] / top)
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2 if i == order[-1] else 1, cv2.LINE_AA)
+        if not numbers and (not words or i != order[-1]):
+            continue
         text = f"{score[i]:.2f}" + (f" {words}" if words and i == order[-1] else "")
         wide = width_of(text) + 4
         left = max(0, min(x1, picture.shape[1] - wide))
         line = y1 - 14 if y1 >= 14 else min(y2, picture.shape[0] - 14)
         cv2.rectangle(picture, (left, line), (left + wide, line + 14), colour, -1)
         write(picture, text, (left + 2, line + 11), INK if score[i] < 0.7 * top else PAPER)
+
+
+def draw_clock(picture: np.ndarray, text: str) -> None:
+    """A time in the lower left corner."""
+    bottom, wide = picture.shape[0], width_of(text) + 8
+    picture[max(bottom - 18, 0) :, :wide] //= 3
+    write(picture, text, (4, bottom - 5), PAPER)
 
 
 class Curve:

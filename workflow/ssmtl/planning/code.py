@@ -23,7 +23,8 @@ def stage_code(name: str, sections: Mapping[str, Mapping], package: Package = PA
     code = package.digest(*roots, without=stage.without)
     if not stage.template:
         return code
-    text = "".join(templates(package.root / "reporting" / "templates", stage.template))
+    folders = [package.root / place / "templates" for place in ("reporting", "core")]
+    text = "".join(templates(folders, stage.template))
     return code + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -35,9 +36,13 @@ def named_code(stage: Stage, sections: Mapping[str, Mapping]) -> Iterator[str]:
         yield from map(code.format, [value] if isinstance(value, str) else value)
 
 
-def templates(folder: Path, name: str) -> Iterator[str]:
-    """The text of a template and of all that it includes, without Jinja's comments."""
-    text = re.sub(r"\{#.*?#\}", "", (folder / name).read_text("utf-8"), flags=re.S)
+def templates(folders: list[Path], name: str) -> Iterator[str]:
+    """The text of a template and of all that it includes, without Jinja's comments.
+
+    folders: where they are looked for, in this order.
+    """
+    path = next(folder / name for folder in folders if (folder / name).exists())
+    text = re.sub(r"\{#.*?#\}", "", path.read_text("utf-8"), flags=re.S)
     yield text
     for included in re.findall(r"""\{%-?\s*(?:include|import|from)\s+["']([^"']+)""", text):
-        yield from templates(folder, included)
+        yield from templates(folders, included)

@@ -16,12 +16,11 @@ from ssmtl.formats.cubes import open_cubes
 from ssmtl.formats.frames import Frames
 from ssmtl.formats.stages import READERS
 from ssmtl.learning import model as models
-from ssmtl.learning.tasks.base import Batch
 from ssmtl.reporting import pictures, plots
 from ssmtl.reporting.runs import Run
 from ssmtl.scoring import from_frames
 from ssmtl.scoring.fusion import calibrated
-from ssmtl.scoring.objects import gapless
+from ssmtl.scoring.objects import gapless, second_look
 from ssmtl.stages.teachers import load_teacher
 
 UNLABELLED_SHARE = 0.1  # of all frames are in events where no label says how many should be
@@ -131,28 +130,6 @@ class Stages:
                 "there on again"
             )
         return READERS[kind](self.files[kind][clip], [clip])
-
-
-@torch.inference_mode()
-def second_look(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]:
-    """What the model makes of gapless cubes, uint8 (N, 2t+1, S, S, 3), where it has the tasks.
-
-    `middle_box`: the predicted middle crops, uint8 (N, S, S, 3); `class_probs`: the student's
-    class probabilities, float32 (N, C) in [0, 1].
-    """
-    count, length = cubes.shape[:2]
-    batch = Batch(torch.from_numpy(cubes), torch.tensor([[0, length]]).expand(count, 2))
-    tasks = {n: model.tasks[n] for n in ("middle_box", "distillation") if n in model.tasks}
-    features = model.features(
-        {name: make for task in tasks.values() for name, make in task.test_views(batch).items()}
-    )
-    seen = {}
-    if "middle_box" in tasks:
-        predicted = tasks["middle_box"].head(features["without_middle"]).float().clamp(0, 1)
-        seen["middle_box"] = (predicted * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    if "distillation" in tasks:
-        seen["class_probs"] = tasks["distillation"].student(features)[1].clamp(0, 1).numpy()
-    return seen
 
 
 def normal_shares(run: Run, objects: pd.DataFrame) -> pd.DataFrame:

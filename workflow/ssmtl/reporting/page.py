@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeGuard
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
+from ssmtl.core import pages
 from ssmtl.reporting import plots
 
 
@@ -53,11 +54,6 @@ def file_size(size: float) -> str:
         return f"{size} bytes"
     power = min(3, int(math.log10(size) / 3))
     return f"{size / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
-
-
-def share(value: float) -> str:
-    """A share of normal objects that score lower, 0.98765 as '98.8 %', and '> 99.9 %' beyond."""
-    return "> 99.9 %" if value > 0.999 else f"{100 * value:.1f} %"
 
 
 def heat(value: float | None) -> str:
@@ -105,19 +101,12 @@ def notes_of(config: dict) -> list[str]:
 
 def environment() -> Environment:
     """The Jinja environment of the page, with autoescape."""
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    env = pages.environment(Path(__file__).with_name("templates"))
     env.filters.update(
         percent=percent,
         count=count,
         file_size=file_size,
         heat=heat,
-        share=share,
         title=plots.title,
         colour=lambda column: plots.colour(column).replace(plots.INK, "currentColor"),
         flat=flat,

@@ -171,3 +171,27 @@ def shown(value: int | list[str]) -> str:
     if isinstance(value, int):
         return str(value)
     return f"{len(value)} ({', '.join(value[:3])}{', ...' if len(value) > 3 else ''})"
+
+
+@torch.inference_mode()
+def second_look(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]:
+    """What the model makes of gapless cubes, uint8 (N, 2t+1, S, S, 3), where it has the tasks.
+
+    `middle_box`: the predicted middle crops, uint8 (N, S, S, 3); `class_probs`: the student's
+    class probabilities, float32 (N, C) in [0, 1].
+    """
+    count, length = cubes.shape[:2]
+    device = next(model.parameters()).device
+    whole = torch.tensor([[0, length]], device=device).expand(count, 2)
+    batch = Batch(torch.from_numpy(cubes).to(device), whole)
+    tasks = {n: model.tasks[n] for n in ("middle_box", "distillation") if n in model.tasks}
+    features = model.features(
+        {name: make for task in tasks.values() for name, make in task.test_views(batch).items()}
+    )
+    seen = {}
+    if "middle_box" in tasks:
+        predicted = tasks["middle_box"].head(features["without_middle"]).float().clamp(0, 1)
+        seen["middle_box"] = (predicted * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    if "distillation" in tasks:
+        seen["class_probs"] = tasks["distillation"].student(features)[1].clamp(0, 1).cpu().numpy()
+    return seen

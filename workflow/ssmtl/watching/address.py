@@ -44,11 +44,12 @@ class Address:
     format: str | None = None
 
 
-def address(source: str) -> Address | Path:
+def address(source: str, listed: bool = True) -> Address | Path:
     """What a source names: a path, or an address, given as such, or as `env:NAME` or `file:PATH`,
     which hide it from whoever lists the processes of the machine.
 
-    Raises InputError for what is neither.
+    listed: whether it stands on a command line, which is warned of. Raises InputError for what is
+    neither.
     """
     if there(source):
         return local(Path(source))
@@ -57,13 +58,35 @@ def address(source: str) -> Address | Path:
         return of_text(from_environment(rest), f"the environment variable {rest}")
     if kind == "file" and not rest.startswith("//"):
         return of_text(from_file(Path(rest)), rest)
-    if "://" in source and ("@" in source or "?" in source):
-        log.warning(
-            "%s: whoever lists this machine's processes reads the whole address; give it as "
-            "env:NAME, the name of an environment variable, or as file:PATH",
-            shown(source),
-        )
+    if listed and "://" in source and ("@" in source or "?" in source):
+        warn_of_listing(shown(source))
     return of_text(source, "")
+
+
+def secret(text: str, option: str | None) -> str:
+    """An address that is no camera's, given as such, or as `env:NAME` or `file:PATH`.
+
+    option: of the command line that it was given to, for the warning of one whose parts may be
+    secret.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "env":
+        return from_environment(rest)
+    if kind == "file" and not rest.startswith("//"):
+        return from_file(Path(rest))
+    if option and re.search(
+        r"[@?]|://[^/]*/.", text
+    ):  # many services have their tokens in the path
+        warn_of_listing(option)
+    return text
+
+
+def warn_of_listing(what: str) -> None:
+    log.warning(
+        "%s: whoever lists this machine's processes reads the whole address; give it as "
+        "env:NAME, the name of an environment variable, or as file:PATH",
+        what,
+    )
 
 
 def of_text(text: str, where: str) -> Address | Path:

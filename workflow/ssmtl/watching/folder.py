@@ -19,12 +19,14 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.detection.base import Detector
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.watcher import CARD, FILES, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
 from ssmtl.stages.features import load_network
+from ssmtl.stages.settings import Detect
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.likeness import (
     OF_CLIP,
@@ -166,12 +168,20 @@ def scored_normal(
     return np.array(scores, np.float32), described(scorer.model.model, objects) if objects else {}
 
 
-def scorer_of(folder: Path, settings: Scoring) -> Scorer:
-    """The scorer of a watcher's files; InputError where they do not fit together."""
-    device = chosen_device()
+def detect_settings(folder: Path, settings: Scoring) -> Detect:
+    """The section detect of a watcher, with the paths of the files that are in its folder."""
     files = {key: folder / (getattr(settings.detect, key) or "") for key in FILES}
     own = {key: str(path) for key, path in files.items() if path.is_file()}
-    detector = detection.load_configured(settings.detect.model_copy(update=own), device)
+    return settings.detect.model_copy(update=own)
+
+
+def scorer_of(folder: Path, settings: Scoring, detector: Detector | None = None) -> Scorer:
+    """The scorer of a watcher's files; InputError where they do not fit together.
+
+    detector: the watcher's, where it is loaded already.
+    """
+    device = chosen_device()
+    detector = detector or detection.load_configured(detect_settings(folder, settings), device)
     model, _ = load_for(
         folder / "model.safetensors",
         list(detector.classes),

@@ -22,7 +22,7 @@ FRAMES = ["source", "frame", "time", "score", "smoothed", "objects"]
 BOX = ["x1", "y1", "x2", "y2"]
 EVENTS = [
     *("event", "source", "start_frame", "end_frame", "start", "end", "start_clock", "end_clock"),
-    *("score", "object_score", "object_frame", "task", "clip", *BOX),
+    *("score", "object_score", "object_frame", "class", "task", "words", "clip", *BOX),
 ]
 
 
@@ -42,7 +42,8 @@ class Scores:
     events : one row per run of frames above the threshold
         event (a number from 1), source, start_frame, end_frame, start, end (seconds), start_clock
         and end_clock (of live sources), score (the highest smoothed one), object_score,
-        object_frame, task, x1, y1, x2, y2 (of its strongest object), clip (where one was written).
+        object_frame, class, task, words, x1, y1, x2, y2 (of its strongest object; words: the task
+        as an operator understands it), clip (where one was written).
     threshold : the smoothed score above which an event goes on
     source, settings : what was scored, and the section watch that it was read with
     """

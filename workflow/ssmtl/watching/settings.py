@@ -1,8 +1,10 @@
 """Settings of watching. Marks as in docs/methods.md."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from ssmtl.core.settings import Above, Duration, Settings, Share
+from ssmtl.core.settings import Above, Changes, Duration, Name, Settings, Share
 from ssmtl.evaluation.settings import Evaluate
 from ssmtl.scoring.settings import Score
 from ssmtl.stages.settings import Cubes, Detect, Features, Frames
@@ -76,4 +78,61 @@ class Watch(Settings):
         description=(
             "Seconds of vain attempts to connect again that end watching; null for never."
         ),
+    )
+
+
+class Tell(Settings):
+    """Who is told of events; addresses as such, or as env:NAME or file:PATH."""
+
+    on_event: str | None = Field(
+        None, description="Program, with arguments, run when an event begins and when it ends."
+    )
+    mqtt: str | None = Field(
+        None, description="Broker, mqtt://[user:password@]host[:port] or mqtts://..."
+    )
+    notify: list[str] = Field([], description="Addresses of services, in Apprise's form.")
+
+
+class Keep(Settings):
+    """How long clips and snapshots are kept; the oldest go first, and lines always stay."""
+
+    days: Above | None = Field(None, description="Days that they are kept; null for ever.")
+    gigabytes: Above | None = Field(
+        None, description="Gigabytes of all cameras together; null for no limit."
+    )
+
+
+class Camera(Settings):
+    """A camera of `ssmtl cameras`."""
+
+    source: str = Field(
+        description=(
+            "A stream's URL, a device, a file or a folder; env:NAME and file:PATH hide a URL."
+        )
+    )
+    model: str | None = Field(
+        None, description="Folder that `learn` wrote; that of all cameras where not given."
+    )
+    watch: Annotated[Watch, Changes] = Field(
+        default_factory=Watch, description="Options of `ssmtl watch` that differ for this camera."
+    )
+
+
+class Cameras(Settings):
+    """The file of `ssmtl cameras`: any number of cameras, watched by one process."""
+
+    model: str | None = Field(None, description="Folder that `learn` wrote, for all cameras.")
+    output: str = Field("events", description="Folder for the events, with one for each camera.")
+    watch: Annotated[Watch, Changes] = Field(
+        default_factory=Watch, description="Options of `ssmtl watch` for all cameras."
+    )
+    tell: Tell = Field(default_factory=Tell, description=Tell.__doc__)
+    keep: Keep = Field(default_factory=Keep, description=Keep.__doc__)
+    heartbeat: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds between two writings of status.json, and messages to the broker.",
+    )
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1)] = Field(
+        description="The cameras by their names, which alerts, folders and topics have."
     )

@@ -15,12 +15,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from ssmtl.core.errors import InputError
+from ssmtl.watching.address import secret
+from ssmtl.watching.alerts import BEGIN, Alert
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +29,17 @@ WAITING = 1000  # alerts that wait for a sink at most; then the oldest is given 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between attempts
 PATIENCE = 5.0  # seconds that the end of watching waits for what is still to be sent
 TIMEOUT = 30.0  # seconds that one attempt may take
-BEGIN, END = "begin", "end"
-
-
-@dataclass(frozen=True)
-class Alert:
-    """What is told of an event."""
-
-    kind: str  # BEGIN or END
-    event: dict  # as its line in events.jsonl; what is not known yet is None
-    sentence: str
-    snapshot: bytes  # JPEG
-    clip: Path | None = None
-
-    def text(self) -> str:
-        """All but the snapshot, JSON."""
-        about = {"kind": self.kind, "sentence": self.sentence, "clip": str(self.clip or "")}
-        return json.dumps(about | {"event": self.event})
 
 
 class Sink(Protocol):
-    """Where alerts go. `send` returns once an alert is there, and raises where it is not."""
+    """Where alerts go. `send` returns once an alert is there, and raises where it is not; `beat`
+    takes what the heartbeat says, and never waits."""
 
     name: str  # shown in lines; without user names, passwords and tokens
 
     def send(self, alert: Alert) -> None: ...
+
+    def beat(self, state: dict) -> None: ...
 
     def close(self) -> None: ...
 
@@ -80,7 +67,10 @@ class Outbox:
                     continue
                 self.given_up += 1
                 if self.given_up == 1:
-                    log.warning("%s: %d alerts wait, so the oldest go", self.sink.name, WAITING)
+                    log.warning(
+                        "%s: %d alerts wait, so the oldest go",
+                        *(self.sink.name, self.queue.maxsize),
+                    )
 
     def _run(self) -> None:
         while not self.stopped.is_set():
@@ -159,6 +149,9 @@ class Command:
                 timeout=TIMEOUT,
             )
 
+    def beat(self, state: dict) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -168,7 +161,8 @@ class Mqtt:
 
     address: `mqtt://user:password@host:port` or `mqtts://...`. Topics, with the camera's name as
     one word: `ssmtl/CAMERA/anomaly` (ON while an event goes on), `/event` (JSON), `/snapshot`
-    (JPEG), and `/status` (online or offline, by the broker itself where watching dies).
+    (JPEG), `/state` (the heartbeat, JSON), and `/status` (online or offline, by the broker itself
+    where watching dies).
     """
 
     def __init__(self, address: str, camera: str, discovery: str = "homeassistant"):
@@ -249,6 +243,10 @@ class Mqtt:
             if not message.is_published():
                 raise TimeoutError
 
+    def beat(self, state: dict) -> None:
+        if self.client.is_connected():
+            self.client.publish(f"{self.topic}/state", json.dumps(state))
+
     def close(self) -> None:
         if self.client.is_connected():
             last = self.client.publish(f"{self.topic}/status", "offline", qos=1, retain=True)
@@ -263,6 +261,8 @@ class Apprise:
     def __init__(self, address: str):
         import apprise  # of the extra `notify`
 
+        # Its own lines name addresses; what they say is said here.
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)
         self.sender = apprise.Apprise()
         if not self.sender.add(address):
             scheme = address.partition(":")[0][:20]
@@ -280,8 +280,36 @@ class Apprise:
             if not self.sender.notify(body=alert.sentence, title=title, attach=attached):
                 raise ConnectionError
 
+    def beat(self, state: dict) -> None:
+        pass
+
     def close(self) -> None:
         pass
+
+
+def sinks_of(
+    camera: str,
+    on_event: str | None,
+    mqtt: str | None,
+    notify: Iterable[str],
+    listed: bool = True,
+) -> list[Sink]:
+    """The sinks of a camera. on_event: a command; mqtt, notify: addresses, or where they are kept,
+    `env:NAME` or `file:PATH`; listed: whether they stand on a command line.
+
+    Raises InputError for an address that is none, and without the packages that it needs.
+    """
+    try:
+        sinks: list[Sink] = [Command(on_event)] if on_event else []
+        sinks += [Apprise(secret(address, "--notify" if listed else None)) for address in notify]
+        if mqtt:
+            sinks.append(Mqtt(secret(mqtt, "--mqtt" if listed else None), camera))
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed, which alerts by MQTT or Apprise need; "
+            "pip install 'ssmtl[notify]'"
+        ) from error
+    return sinks
 
 
 class Outboxes:
@@ -293,6 +321,15 @@ class Outboxes:
     def put(self, alert: Alert) -> None:
         for box in self.boxes:
             box.put(alert)
+
+    def beat(self, state: dict) -> None:
+        for box in self.boxes:
+            box.sink.beat(state)
+
+    @property
+    def waiting(self) -> int:
+        """Alerts that are not sent yet."""
+        return sum(box.queue.qsize() for box in self.boxes)
 
     def __enter__(self) -> "Outboxes":
         return self

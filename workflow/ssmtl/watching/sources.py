@@ -8,7 +8,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -57,15 +57,21 @@ class Segment:
     total: int | None = None
 
 
-def segments(source: str, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
+def segments(
+    source: str | Path | Address,
+    settings: dict,
+    stopped: threading.Event,
+    dropped: Callable[[int], None] = lambda count: None,
+) -> Iterator[Segment]:
     """The segments of a video file, a folder of images or of clips, a URL or a camera device.
 
-    settings: the section watch; stopped: an event that ends the source, as its end would. Raises
-    InputError for a source that cannot be opened.
+    settings: the section watch; stopped: an event that ends the source, as its end would; dropped:
+    told how many pictures of a live source were given up. Raises InputError for a source that
+    cannot be opened.
     """
-    place = address(source)
+    place = address(source) if isinstance(source, str) else source
     if isinstance(place, Address):
-        return live(place, settings, stopped)
+        return live(place, settings, stopped, dropped)
     clips = [Path(clip.source) for clip in clips_in(place, "test")] if place.is_dir() else []
     if not clips:
         return recording(place, settings["image_fps"], stopped)
@@ -162,19 +168,22 @@ def cut(
             number += frames.count
 
 
-def live(place: Address, settings: dict, stopped: threading.Event) -> Iterator[Segment]:
+def live(
+    place: Address, settings: dict, stopped: threading.Event, dropped: Callable[[int], None]
+) -> Iterator[Segment]:
     """The stretches without a gap of a live source, connected again wherever it breaks off.
 
     A thread receives, so that a camera never waits for the scores. Where these are slower, whole
     stretches are dropped, and a line says so; a recording behind a URL waits.
     """
 
-    def dropped(count: int) -> object:
+    def lost(count: int) -> object:
+        dropped(count)
         log.warning("%s: scoring is slower than this; %d pictures dropped", stream.name, count)
         return GAP
 
     stream = Stream(place, settings["timeout"], settings["give_up"])
-    overflow = None if stream.recording else dropped
+    overflow = None if stream.recording else lost
     received = stream.received(stopped)
     with Prefetcher(received, WAITING, overflow=overflow, stopped=stopped) as items:
         yield from cut(items, stream.name, stream.fps)

@@ -7,7 +7,7 @@ Detection runs in threads ahead of cropping and scoring.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from ssmtl.stages.features import seen_features
 from ssmtl.watching.likeness import Objects
 from ssmtl.watching.memory import Memory
 from ssmtl.watching.settings import Scoring
+from ssmtl.watching.together import SharedModel, Together
 
 PICTURES = 32  # decoded pictures that wait for the detector
 DETECTED = 2  # batches of them that wait for the scorer, besides those in work
@@ -46,13 +47,21 @@ class Scorer:
     """
 
     detector: Detector
-    model: ScoringModel
+    model: ScoringModel | SharedModel
     calibration: Calibration
     settings: Scoring
     device: torch.device
     network: Network | None = None
     memory: Memory | None = None
     kept_above: float | None = None
+    together: Together | None = None  # finds boxes for several streams at a time
+
+    def boxes(self, pictures: Sequence[np.ndarray]) -> Sequence[Boxes]:
+        """The objects of each picture; may be called by several threads."""
+        return self.together(pictures) if self.together else self.alone(pictures)
+
+    def alone(self, pictures: Sequence[np.ndarray]) -> list[Boxes]:
+        return detection.detect(self.detector, pictures, **limits_of(self.settings.detect))
 
     @property
     def measured(self) -> list[str]:
@@ -71,7 +80,8 @@ class ScoredFrame:
     picture uint8 (H, W, 3) RGB; whole: whether frames number-t..number+t are all there; box
     float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,);
     dominant_task int (N,), the place in `tasks` of the one that brings most to the combined score;
-    objects: what the model saw of those above the scorer's `kept_above`.
+    kind int (N,), the number of each object's class; objects: what the model saw of those above the
+    scorer's `kept_above`.
     """
 
     number: int
@@ -81,6 +91,7 @@ class ScoredFrame:
     tasks: dict[str, np.ndarray]
     combined: np.ndarray
     dominant_task: np.ndarray
+    kind: np.ndarray
     objects: Objects | None = None
 
 
@@ -131,11 +142,10 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
     bits of a box depend on the number of threads, and some pixels of its crops on these.
     """
     settings, shape = scorer.settings.detect, None
-    limits = limits_of(settings)
     size, on_cpu = settings.batch or scorer.detector.batch, scorer.device.type == "cpu"
 
     def look(batch: list[np.ndarray]) -> Found:
-        return list(zip(batch, detection.detect(scorer.detector, batch, **limits), strict=True))
+        return list(zip(batch, scorer.boxes(batch), strict=True))
 
     with (
         one_torch_thread() if on_cpu else nullcontext(),
@@ -222,6 +232,7 @@ def scored(
             {name: values[rows] for name, values in tasks.items()},
             combined[rows],
             first[rows],
+            frame.class_probs[:count].argmax(1),
             kept(objects, combined, rows, scorer.kept_above),
         )
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +26,18 @@ from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
 from ssmtl.media.video import Thinned
+from ssmtl.scoring.objects import second_look
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
-from ssmtl.watching.events import LINES, Recorder
+from ssmtl.watching.address import Address, address
+from ssmtl.watching.alerts import Alert
+from ssmtl.watching.events import Meaning, Recorder
 from ssmtl.watching.frame_scores import scored_frames
+from ssmtl.watching.health import Health
+from ssmtl.watching.journal import LINES
 from ssmtl.watching.level import Level, Settling
+from ssmtl.watching.settings import Scoring
+from ssmtl.watching.sinks import Outboxes, sinks_of
 from ssmtl.watching.stream import ScoredFrame, Scorer
 
 log = logging.getLogger(__name__)
@@ -41,24 +48,40 @@ MEASURED = 3.0  # seconds after which a rate is known
 UNLIKE = 1.25  # ratio of two rates that is said
 
 
-def watch(source: str, *, model: Path, output: Path, scores: bool, settings: dict) -> None:
+def watch(
+    source: str,
+    *,
+    model: Path,
+    output: Path,
+    name: str | None,
+    on_event: str | None,
+    mqtt: str | None,
+    notify: Sequence[str],
+    scores: bool,
+    settings: dict,
+) -> None:
     """Watches a video file, a folder, a URL or a camera device with a watcher.
 
-    output: a folder for events.jsonl, events.csv and clips/, new or continued; with `scores` also
-    objects.csv and frames.csv, every score there is. settings: the section watch. Raises InputError
-    for a watcher or a source that is none, and for an output folder that is in use.
+    output: a folder for events.jsonl, events.csv, clips/ and snapshots/, new or continued; with
+    `scores` also objects.csv and frames.csv, every score there is. name: of the camera, in alerts;
+    on_event, mqtt, notify: who is told of events, see `sinks.sinks_of`. settings: the section
+    watch. Raises InputError for a watcher or a source that is none, and for an output folder that
+    is in use.
     """
     refuse_foreign(output)
-    ready = opened(model, settings)
+    place = address(source)
+    camera = name or (place.name if isinstance(place, Address) else place.stem)
     start, frames = time.monotonic(), 0
     with ExitStack() as stack:
+        told = stack.enter_context(Outboxes(sinks_of(camera, on_event, mqtt, notify)))
+        ready = opened(model, settings)
         stack.enter_context(alone_in(output))
-        recorder = ready.recorder(output)
+        recorder = ready.recorder(output, told.put, name)
         if recorder.count:
             log.info("%s: continued behind event %d", output, recorder.count)
         stopped = stack.enter_context(interruptible())
         tables = stack.enter_context(Tables(output, ready.scorer)) if scores else None
-        for item in stack.enter_context(closing(found_in(source, ready, recorder, stopped))):
+        for item in stack.enter_context(closing(found_in(place, ready, recorder, stopped))):
             if isinstance(item, FoundFrame):
                 frames += 1
                 if tables:
@@ -98,12 +121,27 @@ class Ready(NamedTuple):
     settings: dict
     mark: str
 
-    def recorder(self, folder: Path | None) -> Recorder:
-        """What finds events, and writes them where there is a folder."""
+    def recorder(
+        self,
+        folder: Path | None,
+        tell: Callable[[Alert], None] | None = None,
+        name: str | None = None,
+    ) -> Recorder:
+        """What finds events, writes them where there is a folder, and tells of them.
+
+        name: of the camera, in what is told.
+        """
         sigma = self.scorer.settings.evaluate.sigma
         lag = len(causal_weights(sigma)) if sigma else 1
         origin = {"model": str(self.folder.resolve()), "mark": self.mark}
-        return Recorder(folder, self.threshold, self.settings, lag, origin)
+        network = self.scorer.model.model
+
+        def predict(cube: np.ndarray) -> np.ndarray | None:
+            return next(iter(second_look(network, cube[None]).get("middle_box", ())), None)
+
+        quantiles = self.scorer.calibration.quantiles
+        meaning = Meaning(self.scorer.detector.classes, quantiles, predict)
+        return Recorder(folder, self.threshold, self.settings, lag, meaning, tell, name, origin)
 
     def level(self, folder: Path | None) -> Level:
         """What settles the threshold and tells drift; where there is a folder, what was seen is
@@ -114,14 +152,20 @@ class Ready(NamedTuple):
         return Level(self.promise, self.normal, settling)
 
 
-def opened(model: Path, settings: dict) -> Ready:
-    """A watcher's folder, ready to score; InputError for a folder that is none."""
+def opened(
+    model: Path, settings: dict, scorer_of: Callable[[Path, Scoring], Scorer] | None = None
+) -> Ready:
+    """A watcher's folder, ready to score; InputError for a folder that is none.
+
+    scorer_of: makes the scorer of a folder and the settings of its stages; `watcher.scorer_of`
+    where not given.
+    """
     stages, normal, asked = watcher.read_watcher(model)
     ignored = [stages.cubes.ignore, polygons.read(settings["ignore"] or "")]
     ignore = "; ".join(filter(None, ignored)) or None
     seen = stages.cubes.model_copy(update={"ignore": ignore})
     stages = stages.model_copy(update={"cubes": seen})
-    scorer = watcher.scorer_of(model, stages)
+    scorer = (scorer_of or watcher.scorer_of)(model, stages)
     limit, promise = settings["threshold"], None
     if limit is None:
         promise = threshold.choose(
@@ -136,12 +180,17 @@ def opened(model: Path, settings: dict) -> Ready:
 
 
 def found_in(
-    source: str, ready: Ready, recorder: Recorder, stopped: threading.Event
+    source: str | Path | Address,
+    ready: Ready,
+    recorder: Recorder,
+    stopped: threading.Event,
+    health: Health | None = None,
 ) -> Generator[FoundFrame | dict, None, None]:
     """Every frame of a source in order, and each event, as `events.record` has it, behind the
     frame that ends it.
 
-    stopped: an event that ends the source. Raises InputError for one that cannot be opened.
+    stopped: an event that ends the source; health: where it is counted, in place of the lines about
+    progress. Raises InputError for a source that cannot be opened.
     """
     with ExitStack() as stack:
         stack.enter_context(memory_errors("watch", "lower detect.batch, or free the GPU"))
@@ -151,15 +200,21 @@ def found_in(
         recorder.hold(level.settled(after))
         scorer = replace(ready.scorer, kept_above=recorder.threshold if recorder.folder else None)
         pace = Pace([clip.fps for clip in ready.normal])
-        for segment in sources.segments(source, ready.settings, stopped):
+        dropped = health.drop if health else lambda count: None
+        for segment in sources.segments(source, ready.settings, stopped, dropped):
             recorder.begin(segment.name, segment.fps)
             pace.begin(segment.name)
             level.begin(segment.name)
-            scored = progress(watched(segment, scorer), "watch", "frame", segment.total)
+            scored = watched(segment, scorer)
+            if health is None:
+                scored = progress(scored, "watch", "frame", segment.total)
             for number, frame, raw, smoothed, when, clock in until_stopped(scored, stopped):
                 event = recorder.add(frame, number, smoothed, when, clock)
                 pace.add(when)
                 recorder.hold(level.add(when, smoothed, after))
+                if health:
+                    health.frame(smoothed, clock)
+                    health.seen(recorder.found, recorder.threshold, level.drift.said)
                 yield FoundFrame(segment.name, number, when, clock, raw, smoothed, frame)
                 if event:
                     yield event
