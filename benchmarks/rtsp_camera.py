@@ -21,8 +21,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 def number_at(when: float, count: int, rate: float, every: float, shown: float) -> int:
     """Which of `count` pictures a scene shows at a time of day, in seconds."""
-    phase = when % every if every else when
-    if every and phase >= shown:
+    phase = when % every
+    if phase >= shown:
         return 0
     return 1 + int(phase * rate) % (count - 1)
 
@@ -50,7 +50,10 @@ class Camera(GstRtspServer.RTSPMediaFactory):
         def push(source, _) -> None:
             nonlocal sent
             a = self.a
-            number = number_at(time.time(), len(self.pictures), a.rate, a.every, a.shown)
+            count = len(self.pictures)
+            number = 1 + sent % (count - 1)
+            if a.every:
+                number = number_at(time.time(), count, a.rate, a.every, a.shown)
             buffer = Gst.Buffer.new_wrapped(self.pictures[number])
             buffer.duration = Gst.SECOND // a.rate
             buffer.pts = sent * buffer.duration

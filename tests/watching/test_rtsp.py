@@ -74,8 +74,8 @@ def test_its_pictures_come_in_order_with_their_times(camera, caplog):
     assert segment.name == "rtsp://127.0.0.1" and segment.fps == 10
     assert frames[0].picture.shape == (48, 64, 3)
     found = [grey(frame) for frame in frames]
-    assert set(found) == {1, 2, 3, 4, 5}
-    # What was sent late may be skipped by the camera, but nothing comes twice or before its time.
+    steps = np.diff(found) % 5
+    assert set(found) == {1, 2, 3, 4, 5} and (steps == 1).mean() > 0.9
     times = np.array([frame.time for frame in frames])
     assert np.allclose(np.diff(times), 0.1, atol=0.02)
     assert all(abs(time.time() - frame.clock) < 60 for frame in frames)
