@@ -131,7 +131,7 @@ def detector_key(folder: Path, stages: Scoring) -> str:
 
 def joined(scorer: Scorer) -> Together:
     """The scorer's detector for several streams: on a CPU a batch for each core at a time."""
-    most = scorer.settings.detect.batch or scorer.detector.batch
+    most = scorer.settings.detect.batch or scorer.detector.batch or CPU_BATCH
     if scorer.device.type == "cpu":
         return Together(scorer.alone, min(most, CPU_BATCH), cores())
     return Together(scorer.alone, most)
