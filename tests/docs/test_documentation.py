@@ -16,6 +16,7 @@ import yaml
 from offline import faults
 
 from ssmtl import config
+from ssmtl.watching.settings import Detector
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "workflow" / "ssmtl"
@@ -276,3 +277,12 @@ def test_faults_of_a_site_are_found(tmp_path):
         "a.html: c.html leads nowhere",
         "x.css: loads https://cdn.example/y.png",
     ]
+
+
+def test_the_table_of_weights_has_every_checksum():
+    source = (ROOT / "workflow/ssmtl/detection/ultralytics.py").read_text()
+    known = dict(re.findall(r'"(\S+\.pt)": "([0-9a-f]{64})"', source))
+    page = (ROOT / "docs/data.md").read_text()
+    assert Detector.parse({}).weights in known  # what learn fetches is checked
+    for name, digest in known.items():
+        assert f"| `{name}` |" in page and f"`{digest}` |" in page

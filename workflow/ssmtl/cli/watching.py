@@ -7,8 +7,7 @@ from cyclopts import Parameter
 
 from ssmtl.cli.program import WATCHING, command
 from ssmtl.cli.values import FLAG
-from ssmtl.stages.settings import Detect
-from ssmtl.watching.settings import Watch
+from ssmtl.watching.settings import Detector, Watch
 
 
 @command(WATCHING, "ssmtl.watching.learn:learn")
@@ -23,7 +22,7 @@ def learn(
     image_fps: float = 25.0,
     cores: str = "all",
     false_alarms_per_hour: float = 1.0,
-    detect: Detect,
+    detect: Detector,
 ) -> None:
     """Learn from a folder of normal video, and write a watcher.
 

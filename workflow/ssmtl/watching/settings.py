@@ -21,6 +21,12 @@ class Scoring(Settings):
     evaluate: Evaluate = Field(default_factory=Evaluate)
 
 
+class Detector(Detect):
+    """The detector of `ssmtl learn`: as elsewhere, but small and current by default."""
+
+    weights: str = Field("yolo11n.pt", description="Weights by name or path.")
+
+
 class Watch(Settings):
     """Options of `ssmtl watch`, given on its command line; no rule reads them."""
 
