@@ -208,7 +208,8 @@ def test_what_was_accepted_is_listed(made, yard, tmp_path, capsys):
     moved = yard.rename(tmp_path / "moved")
     with pytest.raises(InputError, match="no longer there; give --model"):
         accepted.normal(output, model=None, undo=False, listed=True)
-    accepted.normal(output, 1, model=moved, undo=True, listed=True)
+    accepted.normal(output, 1, model=moved, undo=True, listed=False)
+    accepted.normal(output, model=moved, undo=False, listed=True)
     assert capsys.readouterr().out == "nothing was accepted\n"
 
 

@@ -153,7 +153,9 @@ def test_a_threshold_is_set_anew_without_learning(model, clips, caplog, monkeypa
 
 
 def test_settling_needs_a_threshold_that_may_change(model, monkeypatch):
-    monkeypatch.setattr(watch.watcher, "scorer_of", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(
+        watch.watcher, "scorer_of", lambda _, stages: SimpleNamespace(settings=stages)
+    )
     settings = Watch.parse({"settle": "1.5h", "threshold": 0.5}).model_dump()
     with pytest.raises(InputError, match="give no --threshold"):
         watch.opened(model, settings)
