@@ -12,6 +12,7 @@ from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.settings import Settings
 from ssmtl.learning import options
 from ssmtl.learning.settings import TaskOptions
+from ssmtl.watching.settings import Camera, Cameras, Keep, Tell
 
 HEAD = """\
 # Settings
@@ -43,6 +44,10 @@ def reference() -> str:
         heading("`run`", Run),
         heading("A data set, `datasets.{name}`", Dataset),
         heading("A data set of pictures, `image_datasets.{name}`", ImageDataset),
+        heading("The file of `ssmtl cameras`", Cameras),
+        heading("Its `tell`", Tell),
+        heading("Its `keep`", Keep),
+        heading("A camera, `cameras.{name}`", Camera),
         heading("Options of every task, `train.task_options.{task}`", TaskOptions),
     ]
     for kind, folder, title in OPTIONS:
