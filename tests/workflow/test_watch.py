@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from streams import served, write_lossless
 from toy import FRAMES, HEIGHT, ROOT, TEST, VIDEOS, WATCHER, WIDTH, Project
 
@@ -299,3 +300,28 @@ def test_a_killed_watcher_is_continued(built, tmp_path):
     assert table["event"].tolist() == [1, 2, 3] and table["class"].notna().all()
     kept = sorted(path.name for path in (tmp_path / "found/clips").iterdir())
     assert kept == ["event_0001.mp4", "event_0003.mp4"]
+
+
+def test_cameras_of_one_process_find_what_each_finds_alone(built, watch, tmp_path):
+    """Two cameras that share detector and model, in common batches."""
+    sources = {f"camera{clip}": str(built.path("data/toy/test") / clip) for clip in ("01", "05")}
+    plan = {
+        "model": str(built.path(WATCHER)),
+        "output": str(tmp_path / "all"),
+        "watch": {"threshold": 0.3},
+        "heartbeat": 0.5,
+        "cameras": {name: {"source": source} for name, source in sources.items()},
+    }
+    (tmp_path / "cameras.yaml").write_text(yaml.safe_dump(plan))
+    cli.main(["cameras", str(tmp_path / "cameras.yaml")])
+    status = json.loads((tmp_path / "all/status.json").read_text())["cameras"]
+    for name, source in sources.items():
+        alone = watch(source, "--threshold", "0.3") / "events.jsonl"
+        both = (tmp_path / "all" / name / "events.jsonl", alone)
+        (found,), (expected,) = (map(json.loads, p.read_text().splitlines()) for p in both)
+        same = ("start_frame", "end_frame", "object_frame", "class", "task", "box", "clip")
+        assert [found[key] for key in same] == [expected[key] for key in same]
+        assert found["score"] == pytest.approx(expected["score"], abs=1e-3)
+        assert (tmp_path / "all" / name / found["clip"]).is_file()
+        assert (status[name]["frames"], status[name]["events"]) == (FRAMES, 1)
+        assert status[name]["state"] == "ended" and status[name]["dropped"] == 0
