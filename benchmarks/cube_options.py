@@ -23,6 +23,7 @@ import numpy as np
 import yaml
 
 from ssmtl import config
+from ssmtl.core import store
 
 ROOT = Path(__file__).parents[1]
 DATASET, MODEL = "demo_dev", "best"
@@ -82,9 +83,10 @@ def altered(detections: Path, copy: Path, changes: dict) -> Path:
                     values = group[name][:][kept]
                     del group[name]
                     group[name] = values
-                group.attrs["digest"] += f" {confidence}"
+                mark = f"{store.attribute(group, 'digest')} {confidence}"
+                store.set_attributes(group, digest=mark)
             if imported:
-                file.attrs["classes"] = "[]"
+                store.set_attributes(file, classes="[]")
     return copy
 
 

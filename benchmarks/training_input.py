@@ -38,7 +38,8 @@ def write(folder: Path, frames: int, size: int) -> None:
             count, teacher = len(group["frame"]), file.create_group(clip)
             teacher["logits"] = rng.normal(0, 1, (count, 1000)).astype(np.float32)
             teacher["class_probs"] = rng.random((count, CLASSES), np.float32)
-            teacher.attrs.update(cubes=group.attrs["digest"], digest="made up")
+            mark = store.attribute(group, "digest")
+            store.set_attributes(teacher, cubes=mark, digest="made up")
 
 
 def settings(depth: str, width: str, batch: int) -> Train:

@@ -2,7 +2,6 @@
 
 import json
 
-import h5py
 import numpy as np
 
 from ssmtl.core import store
@@ -26,9 +25,10 @@ def fill(group, layout, columns, **attributes):
         if column and column.pictures:
             store.write_rows(group, name, np.asarray(values), fletcher32=True)
         else:
-            text = h5py.string_dtype() if name in ("name", "subject") else None
-            group.create_dataset(name, data=values, dtype=text)
-    group.attrs.update(attributes)
+            if name in ("name", "subject"):
+                values = np.array([store.encoded(v) for v in values], store.text_type(values))
+            group.create_dataset(name, data=values)
+    store.set_attributes(group, **attributes)
     hdf5.complete(group, layout, store.digest(*map(str, columns)))
 
 
@@ -46,7 +46,7 @@ def write_frames(path, clips, split="train", size=(16, 16), fps=25.0, encoding="
             group["offsets"] = np.cumsum([0, *map(len, images)])
             group["time"] = np.arange(count) / fps
             about = {"frames": count, "width": size[0], "height": size[1], "fps": fps}
-            group.attrs.update(about, encoding=encoding, source=f"clips/{clip}")
+            store.set_attributes(group, **about, encoding=encoding, source=f"clips/{clip}")
             hdf5.complete(group, FRAMES, mark)
     return path
 
@@ -114,7 +114,7 @@ def write_cubes(cubes, teachers, clips, settings, split="train", classes=("a",),
             fill(group, CUBES, rows, **size)
             del more["cubes"]
             more.setdefault("class_probs", np.zeros((count, len(classes)), np.float32))
-            mark = group.attrs["digest"]
+            mark = store.attribute(group, "digest")
             fill(of_teachers.create_group(clip), TEACHERS, more, cubes=mark)
     return cubes, teachers
 

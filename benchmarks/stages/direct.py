@@ -14,6 +14,7 @@ import torch
 from measure import Case, best
 
 from ssmtl import config
+from ssmtl.core import store
 from ssmtl.core.device import chosen_device, seed_everything
 from ssmtl.learning import model as models
 from ssmtl.scoring import objects
@@ -30,7 +31,7 @@ def prepare(folder: Path, scale: float) -> None:
     with h5py.File(folder / "detections.h5", "r+") as file:
         # What a detector of two classes would have said.
         rows = len(file["clip"]["frame"])
-        file.attrs["classes"] = json.dumps(CLASSES)
+        store.set_attributes(file, classes=json.dumps(CLASSES))
         del file["clip"]["class_probs"]
         file["clip"]["class_probs"] = np.random.default_rng(0).random((rows, 2), np.float32)
     for size in SIZES:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ssmtl import detection
+from ssmtl.core import store
 from ssmtl.core import threads as overlap
 from ssmtl.core.device import one_torch_thread
 from ssmtl.core.errors import InputError
@@ -53,7 +54,7 @@ def film(tmp_path):
         group = file.create_group("clip")
         group["bytes"] = np.frombuffer(b"".join(coded), np.uint8)
         group["offsets"] = np.cumsum([0, *map(len, coded)])
-        group.attrs.update(width=WIDTH, height=HEIGHT, encoding="jpeg")
+        store.set_attributes(group, width=WIDTH, height=HEIGHT, encoding="jpeg")
         yield frames_.Frames(group)
 
 

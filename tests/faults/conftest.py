@@ -1,6 +1,6 @@
-"""The tiny pipeline of tests/stages."""
+"""The toy project of tests/workflow."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))

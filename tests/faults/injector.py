@@ -77,6 +77,20 @@ def traced(job: Callable[[], None], folder: Path, *options: str) -> tuple[int | 
     return process.exitcode, said.read_text(), log.read_text()
 
 
+def started(job: Callable[[], None], folder: Path) -> tuple[int | None, str]:
+    """Runs a job as it is: its exit code and what it said."""
+    process = context.Process(target=child, args=(job, folder / "said"))
+    process.start()
+    wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None, (folder / "said").read_text()
+    return process.exitcode, (folder / "said").read_text()
+
+
 def wait_for(done: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
     while not done():
@@ -85,14 +99,16 @@ def wait_for(done: Callable[[], bool]) -> None:
 
 
 def points(log: str, folder: Path) -> list[Point]:
-    """The calls of a traced run that touch a folder, by the log of it."""
+    """The calls of a traced run, which is in a folder, that touch it, by the log of the run."""
     counts: dict[tuple[str, str], int] = {}
     found: dict[Point, None] = {}
     for line in log.splitlines():
         if match := CALL.match(line):
             thread, name, arguments = match.groups()
             counts[thread, name] = counts.get((thread, name), 0) + 1
-            if str(folder) in arguments:
+            # Paths that are relative are of the folder.
+            here = name in NAMES and arguments.startswith('"') and arguments[1] != "/"
+            if here or str(folder) in arguments:
                 found[Point(name, counts[thread, name])] = None
     return list(found)
 

@@ -47,10 +47,12 @@ def whole(tmp_path_factory) -> dict[str, tuple[Path, hdf5.Layout]]:
 def everything(path, layout) -> dict:
     """All that a reader gets from a file."""
     with hdf5.read(path, layout) as file:
-        found = {name: str(file.attrs.get(name)) for name in layout.about}
+        found = {name: str(store.attribute(file, name)) for name in layout.about}
         groups = file.values() if layout.groups else [file]
         for group in groups:
-            found |= {f"{group.name} {n}": str(group.attrs.get(n)) for n in layout.attributes}
+            found |= {
+                f"{group.name} {n}": str(store.attribute(group, n)) for n in layout.attributes
+            }
             for name, dataset in group.items():
                 found[f"{group.name}/{name}"] = hdf5.rows(dataset, slice(None)).tolist()
         return found
@@ -116,7 +118,7 @@ def drop(name):
 
 def attribute(name, value):
     def edit(group):
-        group.attrs[name] = value
+        store.set_attributes(group, **{name: value})
 
     return edit
 

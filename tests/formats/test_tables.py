@@ -1,12 +1,17 @@
 """JSON and CSV files of ours: read as they were written, or refused in one line."""
 
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.spreadsheet import FORMULA, plain_cell, safe_cell
 from ssmtl.formats import tables, watcher
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frame_scores import read_frame_scores
@@ -184,3 +189,27 @@ def test_text_is_text(tmp_path, name):
     table = tables.read_csv(path, ("clip",))
     assert table["clip"].tolist() == [name, "b"]
     assert table["value"].iloc[0] == 1 and np.isnan(table["value"].iloc[1])
+
+
+FORMULAS = ["=1+1", "+5", "-5", "@A1", "\tx", "'=1+1", "''@", "'", "gate", "-"]
+
+
+def test_texts_that_a_spreadsheet_would_run_come_back(tmp_path):
+    table = pd.DataFrame({"clip": FORMULAS, "score": -0.5})
+    tables.write_csv(tmp_path / "x.csv", table)
+    rows = list(csv.reader((tmp_path / "x.csv").open(newline="")))
+    assert not [row[0] for row in rows if row[0].startswith(FORMULA)]
+    assert rows[1][1] == "-0.500000"
+    pd.testing.assert_frame_equal(tables.read_csv(tmp_path / "x.csv", ("clip",)), table)
+
+
+@given(st.text())
+def test_a_safe_cell_gives_back_its_text(text):
+    cell = safe_cell(text)
+    assert not cell.startswith(FORMULA) and plain_cell(cell) == text
+
+
+def test_all_tables_are_written_by_one_function():
+    package = Path(tables.__file__).parents[1]
+    found = [p.name for p in package.rglob("*.py") if ".to_csv(" in p.read_text()]
+    assert found == ["tables.py"]

@@ -10,6 +10,7 @@ import h5py
 import made_files
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.datasets import labels
 from ssmtl.datasets.clips import Clip
 from ssmtl.datasets.ground_truth import read_masks, read_tracks
@@ -46,9 +47,11 @@ class Target:
 def everything(path: Path, layout: hdf5.Layout) -> dict:
     """All that a reader gets from an HDF5 file."""
     with hdf5.read(path, layout) as file:
-        found = {name: str(file.attrs.get(name)) for name in layout.about}
+        found = {name: str(store.attribute(file, name)) for name in layout.about}
         for group in file.values() if layout.groups else [file]:
-            found |= {f"{group.name} {n}": str(group.attrs.get(n)) for n in layout.attributes}
+            found |= {
+                f"{group.name} {n}": str(store.attribute(group, n)) for n in layout.attributes
+            }
             for name, dataset in group.items():
                 found[f"{group.name}/{name}"] = hdf5.rows(dataset, slice(None)).tolist()
     return found
@@ -98,7 +101,7 @@ def hdf5_targets() -> dict[str, Callable[[Path], Target]]:
     settings = {"size": 8, "radius": 1, "max_gap": 1}
 
     def cubes(path: Path) -> None:
-        clips = {CLIP: {"cubes": crops, "resnet50": np.ones((FRAMES, 1000), np.float32)}}
+        clips = {CLIP: {"cubes": crops, "logits": np.ones((FRAMES, 1000), np.float32)}}
         other = "teachers" if path.stem == "cubes" else "cubes"
         pair = [path, path.with_name(f"{other}.h5")]
         made_files.write_cubes(*(pair if path.stem == "cubes" else pair[::-1]), clips, settings)

@@ -491,7 +491,10 @@ def test_clip_that_was_not_scored(copy, refused):
     for path in copy.metrics:
         path.unlink()
     with store.read(copy.scores()[X_SHARD], "scores") as file:
-        about = {key: file.attrs[key] for key in ("columns", "radius", "model", "seed", "normal")}
+        about = {
+            key: store.attribute(file, key)
+            for key in ("columns", "radius", "model", "seed", "normal")
+        }
         settings = store.settings_of(file)
     with store.create(copy.scores()[X_SHARD], "scores", settings, **about):
         pass

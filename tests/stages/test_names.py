@@ -1,5 +1,6 @@
 """Text is text: clips whose names look like numbers or missing values go through every stage."""
 
+import csv
 import json
 
 import h5py
@@ -13,7 +14,7 @@ from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.manifest import read_manifest
 
 TRAIN = ["None", "1e5"]
-TEST = ["NA", "nan", "01", "True"]
+TEST = ["NA", "nan", "01", "True", "=1+1"]
 FRAMES = 12
 
 
@@ -25,6 +26,7 @@ def named(tmp_path_factory, one_thread):
             write_folder(root / split / name, name, FRAMES)
         write_boxes(root / f"{split}.csv", dict.fromkeys(names, FRAMES))
     lines = ["clip,first,last,kind", "NA,2,5,null", "nan,,,", "01,0,3,1e5", "True,,,"]
+    lines.append("=1+1,0,3,@SUM(A1)")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     made = Pipeline(root, results)
     made.make_manifest("--test-shards", 1)
@@ -45,12 +47,19 @@ def test_tables_keep_the_names(named):
     assert read_manifest(named.manifest)["clip"].tolist() == sorted(TRAIN) + sorted(TEST)
     table = read_frame_scores(named.metrics[1])
     assert list(dict.fromkeys(table["clip"])) == sorted(TEST)
-    assert set(table["kind"]) == {"", "null", "1e5"}
+    assert set(table["kind"]) == {"", "null", "1e5", "@SUM(A1)"}
     metrics = json.loads(named.metrics[0].read_text())
-    assert set(metrics["clips"]) == set(TEST) and set(metrics["kinds"]) == {"null", "1e5"}
+    assert set(metrics["clips"]) == set(TEST)
+    assert set(metrics["kinds"]) == {"null", "1e5", "@SUM(A1)"}
     with h5py.File(named.scores()[0]) as scores:
         assert set(scores) == set(TEST)
         assert all(len(scores[name]["frame"]) > 0 for name in TEST)
+
+
+def test_no_spreadsheet_runs_a_cell(named):
+    for path in (named.manifest, named.metrics[1]):
+        cells = {cell for row in csv.reader(path.open()) for cell in row}
+        assert "'=1+1" in cells and not [cell for cell in cells if cell[:1] in ("=", "+", "@")]
 
 
 def test_videos_and_pages_keep_the_names(named, tmp_path):

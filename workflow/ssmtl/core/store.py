@@ -29,8 +29,8 @@ from ssmtl.core.settings import Settings
 log = logging.getLogger(__name__)
 
 FORMAT = 2  # of our HDF5 files; version 0.1 wrote the first, and did not say so
-RELEASED = ("calibration",)  # kinds that models released with version 0.1 have
 NAMELESS = (errno.EIO, errno.EROFS, errno.ESTALE)  # of writes to an open file
+PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING)
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -133,11 +133,9 @@ def create(
         # From this version of the format on, HDF5 has checksums in all of its own structures.
         h5py.File(disk, "w", libver="v110") as file,
     ):
-        file.attrs["kind"] = kind
-        file.attrs["format"] = FORMAT
-        file.attrs["ssmtl"] = __version__
-        file.attrs["settings"] = as_json(settings or {})
-        file.attrs.update(attributes)
+        about = {"kind": kind, "format": FORMAT, "ssmtl": __version__}
+        set_attributes(file, **about, settings=as_json(settings or {}))
+        set_attributes(file, **attributes)
         yield file
         file.flush()
 
@@ -152,19 +150,20 @@ def read(path: Path, kind: str) -> Iterator[h5py.File]:
     path = Path(path)
     with opened(path, kind) as file:
         try:
-            found, version = file.attrs.get("kind"), file.attrs.get("format", 1)
+            version = attribute(file, "format", 1) if "kind" in file.attrs else FORMAT
+            found = attribute(file, "kind") if version == FORMAT else kind
         except Exception as error:  # damage raises nearly anything in the library
             raise unreadable(path) from error
+        if version != FORMAT:
+            raise InputError(
+                f"{path}: in format {version}, this version of ssmtl reads format {FORMAT}; "
+                "delete it and run the stage that makes it again"
+            )
         if not isinstance(found, str) or found != kind:
             raise InputError(
                 f"{path}: expected an ssmtl file of kind '{kind}', found "
                 f"{repr(str(found)) if found is not None else 'a foreign HDF5 file'}; "
                 "check the path, or delete it and run again"
-            )
-        if version != FORMAT and kind not in RELEASED:
-            raise InputError(
-                f"{path}: in format {version}, this version of ssmtl reads format {FORMAT}; "
-                "delete it and run the stage that makes it again"
             )
         yield file
 
@@ -213,16 +212,16 @@ def kind_of(path: Path) -> str | None:
     """The kind of an ssmtl file, None for any other, or none."""
     try:
         with opened(path, "") as file:
-            kind = file.attrs.get("kind")
+            kind = attribute(file, "kind")
             return kind if isinstance(kind, str) else None
-    except (InputError, OSError):
+    except (InputError, OSError, ValueError):
         return None
 
 
 def settings_of(file: h5py.File) -> dict:
     """The stage settings that a file was made with."""
     try:
-        settings = json.loads(file.attrs["settings"])
+        settings = json.loads(attribute(file, "settings"))
     except (KeyError, TypeError, ValueError):
         settings = None
     if not isinstance(settings, dict):
@@ -231,6 +230,42 @@ def settings_of(file: h5py.File) -> dict:
             "the stage that makes it again"
         )
     return settings
+
+
+def set_attributes(place: h5py.Group | h5py.Dataset, **values: str | float | np.ndarray) -> None:
+    """Writes attributes; text in a fixed length.
+
+    Text of variable length lies in a heap without checksums, where damage may hang the library.
+    """
+    for name, value in values.items():
+        if isinstance(value, str):
+            place.attrs.create(name, encoded(value), dtype=text_type([value]))
+        else:
+            place.attrs[name] = value
+
+
+def attribute(place: h5py.Group | h5py.Dataset, name: str, default=None):
+    """The value of an attribute, `default` where it is missing; text is str.
+
+    Raises ValueError for a value that lies outside of what has checksums.
+    """
+    if name not in place.attrs:
+        return default
+    kind = place.attrs.get_id(name).get_type()
+    text = kind.get_class() == h5py.h5t.STRING
+    if kind.get_class() not in PLAIN or (text and kind.is_variable_str()):
+        raise ValueError(f"the attribute '{name}' is not of a fixed length")
+    value = place.attrs[name]
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
+
+
+def encoded(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+def text_type(values: list[str]) -> np.dtype:
+    """The type of text, UTF-8, of the length of the longest value."""
+    return h5py.string_dtype("utf-8", max([1, *(len(encoded(value)) for value in values)]))
 
 
 def write_rows(
@@ -358,8 +393,8 @@ class Parts:
         """What a finished clip in a file was made from; None where it is not usable."""
         try:
             with read(path, self.kind) as file:
-                return file[clip].attrs["fingerprint"] if clip in file else None
-        except InputError as error:
+                return attribute(file[clip], "fingerprint") if clip in file else None
+        except (InputError, ValueError) as error:
             log.warning("%s; computing clip %s again", error, clip)
             return None
 
@@ -369,7 +404,7 @@ class Parts:
         with create(self.path(clip), self.kind, self.settings) as file:
             group = file.create_group(clip)
             yield group
-            group.attrs["fingerprint"] = fingerprint
+            set_attributes(group, fingerprint=fingerprint)
 
     def merge(self, **attributes) -> None:
         """Puts all registered clips, in order, into the output file and drops the parts."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.core.errors import InputError, environment
 from ssmtl.formats import hdf5
 
@@ -48,7 +49,7 @@ def value_of(file: h5py.File, dataset: h5py.Dataset) -> np.ndarray:
         raise ValueError("values in another file, which is not read")
     if dataset.nbytes > hdf5.DENSEST * dataset.id.get_storage_size():
         raise ValueError("an array that was never written in full")
-    if dataset.attrs.get("MATLAB_empty", 0):
+    if store.attribute(dataset, "MATLAB_empty", 0):
         return np.zeros(tuple(int(side) for side in np.ravel(dataset[()])))
     values = dataset[()].T
     if h5py.check_ref_dtype(dataset.dtype) is None:

@@ -20,6 +20,7 @@ from ssmtl.evaluation.settings import Evaluate
 from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike
+from ssmtl.formats.tables import write_csv
 
 log = logging.getLogger(__name__)
 
@@ -216,8 +217,7 @@ def evaluate(
     result = {"dataset": dataset, "model": model or about["model"], "seed": about["seed"]}
     result |= summary(ordered, columns, settings)
     result |= {"regions": localisation.regions(), "pixel_auc": localisation.pixel_auc()}
-    with store.replacing(table_path) as path:
-        pd.concat(ordered).to_csv(path, index=False, float_format="%.6f")
+    write_csv(table_path, pd.concat(ordered))
     with store.replacing(output) as path:
         path.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.images.presentation_attack import BONA_FIDE
 from ssmtl.evaluation.metrics import presentation_attack
@@ -71,7 +72,7 @@ def read_run(path: Path, counts: dict[str, dict[str, int]]) -> tuple[RunKey, str
     with read_scores(path) as file:
         normal = ", ".join(hdf5.names(file, "normal")) or "all"
         seed = int(file.attrs["seed"]) if "seed" in file.attrs else None
-        source = str(file.attrs.get("dataset", ""))
+        source = store.attribute(file, "dataset", "")
         if source not in counts:
             raise InputError(
                 f"{path}: no images.h5 of data set {source or '(none, it is of video)'} is given "
@@ -86,7 +87,7 @@ def read_run(path: Path, counts: dict[str, dict[str, int]]) -> tuple[RunKey, str
             )
         columns = [column for column in columns_of(file) if column != "speed"]
         values = {column: {n: g[column][:] for n, g in file.items()} for column in columns}
-        return (normal, str(file.attrs["model"]), seed), source, values
+        return (normal, store.attribute(file, "model"), seed), source, values
 
 
 def count_pictures(images: list[Path]) -> dict[str, dict[str, int]]:
@@ -94,7 +95,7 @@ def count_pictures(images: list[Path]) -> dict[str, dict[str, int]]:
     counts = {}
     for path in images:
         with read_images(path) as file:
-            counts[str(file.attrs["dataset"])] = {n: len(g["frame"]) for n, g in file.items()}
+            counts[store.attribute(file, "dataset")] = {n: len(g["frame"]) for n, g in file.items()}
     return counts
 
 
@@ -122,7 +123,7 @@ def threshold_of(run: Run, column: str) -> float | None:
     if run.seed is None or not path.exists():
         return None
     with read_calibration(path) as file:
-        quantiles = file.attrs["combined"] if column == "combined" else file[column][:]
+        quantiles = store.attribute(file, "combined") if column == "combined" else file[column][:]
     levels = np.linspace(0, 1, len(quantiles))
     return float(np.interp(1 - presentation_attack.MOST_BPCER, levels, quantiles))
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import frame_scores, smooth
@@ -23,6 +22,7 @@ from ssmtl.evaluation.metrics import auc
 from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike, tasks_of
+from ssmtl.formats.tables import write_csv
 from ssmtl.scoring.calibration import read_calibration
 from ssmtl.scoring.fusion import Calibration, combine
 
@@ -180,6 +180,5 @@ def write_sensitivity(
     )
     table.insert(0, "model", model or about["model"])
     table.insert(1, "seed", about["seed"])
-    with store.replacing(output) as path:
-        table.to_csv(path, index=False, float_format="%.6f")
+    write_csv(output, table)
     log.info("%s: %d points over %d clips", output, len(table), len(clips))

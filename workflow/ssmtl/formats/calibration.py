@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.formats import hdf5
 from ssmtl.formats.hdf5 import Attribute, Column, Layout
 
@@ -21,8 +22,7 @@ def named(file: h5py.File) -> dict[str, Column]:
 def relations(file: h5py.File) -> None:
     if not len(file) or not all(len(values) > 1 for values in file.values()):
         raise ValueError("no quantiles of any task")
-    if "combined" in file.attrs:
-        values = file.attrs["combined"]
+    if (values := store.attribute(file, "combined")) is not None:
         if not (isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.ndim == 1):
             raise ValueError("the quantiles of the combined score are no numbers")
         if len(values) < 2 or not ((values >= 0) & (values <= 1)).all():

@@ -42,7 +42,7 @@ def shape_of(group: h5py.Group) -> tuple[int, ...]:
     """The shape (L, S, S, 3) of the cubes of a clip."""
     if "cubes" in group:
         return group["cubes"].shape[1:]
-    shape = tuple(int(side) for side in np.ravel(group["bytes"].attrs["shape"]))
+    shape = tuple(int(side) for side in np.ravel(store.attribute(group["bytes"], "shape")))
     if len(shape) != 4 or min(shape) < 1 or shape[1] != shape[2] or shape[3] != 3:
         raise ValueError(f"cubes of the shape {shape}")
     return shape

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.spreadsheet import plain_cell
 
 SCORES = ("clip", "frame", "score")
 BOXES = ("clip", "frame", "x1", "y1", "x2", "y2", "score")
@@ -206,6 +207,7 @@ def read_text(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     table = read_or_refuse(
         path, lambda: pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     )
+    table = table.map(plain_cell)  # it may be a table of ours
     if missing := [name for name in columns if name not in table]:
         raise InputError(
             f"{path}: no column '{missing[0]}'; found {','.join(table.columns)}, expected "

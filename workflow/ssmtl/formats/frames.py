@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.core.threads import ahead
 from ssmtl.formats import hdf5
 from ssmtl.formats.encoded import PICTURES, check_offsets
@@ -48,7 +49,7 @@ class Frames:
         self.group = group
         self.offsets = group["offsets"][:]
         self.name = f"{group.file.filename}: clip {group.name.strip('/')}"
-        self.encoding = str(group.attrs["encoding"])
+        self.encoding = store.attribute(group, "encoding")
         self.height, self.width = int(group.attrs["height"]), int(group.attrs["width"])
 
     def __len__(self) -> int:

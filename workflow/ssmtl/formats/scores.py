@@ -60,7 +60,7 @@ def about(file: h5py.File) -> dict:
     """What a file of scores says of them all: radius, model, seed, columns, settings."""
     return {
         "radius": int(file.attrs["radius"]),
-        "model": str(file.attrs["model"]),
+        "model": store.attribute(file, "model"),
         "seed": int(file.attrs["seed"]) if "seed" in file.attrs else None,
         "columns": columns_of(file),
         # But for how many were scored at once, which changes nothing.

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.core.errors import InputError, environment
+from ssmtl.core.spreadsheet import plain_cell, safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +55,19 @@ def read_json(path: Path, **needed: type | tuple[type, ...]) -> dict:
     return found
 
 
+def write_csv(path: Path, table: pd.DataFrame, float_format: str | None = "%.6f") -> None:
+    """Writes a table, whose texts no spreadsheet runs; `read_csv` gives back what they were."""
+    safe = {n: table[n].map(safe_text) for n in table.columns if table[n].dtype.kind not in "biuf"}
+    with store.replacing(path) as temporary:
+        table.assign(**safe).to_csv(
+            temporary, index=False, float_format=float_format, lineterminator="\n"
+        )
+
+
+def safe_text(value: object) -> object:
+    return safe_cell(value) if isinstance(value, str) else value
+
+
 def read_csv(
     path: Path, text: tuple[str, ...], needed: tuple[str, ...] = (), whole: tuple[str, ...] = ()
 ) -> pd.DataFrame:
@@ -78,7 +93,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     try:
         # pandas' own reader takes a short row for one with empty cells.
         lines = csv.reader(io.StringIO(content, newline=""), strict=True)
-        head, *rows = [row for row in lines if row]
+        head, *rows = [[plain_cell(cell) for cell in row] for row in lines if row]
     except (ValueError, csv.Error) as error:
         raise unreadable(path, str(error)[:80]) from error
     if bad := [number for number, row in enumerate(rows, 2) if len(row) != len(head)]:

@@ -178,7 +178,8 @@ def matching(
     """A stage's rows of a clip, None without its file; InputError where they have other cubes."""
     if file is None:
         return None
-    if clip not in file or file[clip].attrs["cubes"] != cubes.attrs["digest"]:
+    wanted = store.attribute(cubes, "digest")
+    if clip not in file or store.attribute(file[clip], "cubes") != wanted:
         raise InputError(
             f"{file.filename}: clip {clip} does not belong to {cubes.file.filename}; "
             f"delete it and run the {stage} stage again"

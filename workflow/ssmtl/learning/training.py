@@ -24,6 +24,7 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors, precision, seed_everything
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
+from ssmtl.formats.tables import write_csv
 from ssmtl.learning import distributed
 from ssmtl.learning import model as models
 from ssmtl.learning.samples import (

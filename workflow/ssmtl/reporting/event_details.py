@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import roc_curve
 
+from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.formats.calibration import read_calibration
 from ssmtl.formats.cubes import open_cubes
@@ -105,7 +106,7 @@ def files_of_clips(paths: Iterable[Path], kind: str) -> dict[str, Path]:
     found = {}
     for path in map(Path, paths):
         with READERS[kind](path, []) as file:
-            if file.attrs["split"] == "test":
+            if store.attribute(file, "split") == "test":
                 found.update(dict.fromkeys(file, path))
     return found
 
@@ -190,7 +191,12 @@ def stored_object(stages: Stages, clip: str, row: int) -> tuple:
     with stages.read("cubes", clip) as file:
         cube, valid = open_cubes(file[clip])[row], file[clip]["valid"][row]
     with stages.read("teachers", clip) as file:
-        return cube, valid, file[clip]["class_probs"][row], json.loads(file.attrs["classes"])
+        return (
+            cube,
+            valid,
+            file[clip]["class_probs"][row],
+            json.loads(store.attribute(file, "classes")),
+        )
 
 
 def direct_object(stages: Stages, clip: str, row: int) -> tuple:

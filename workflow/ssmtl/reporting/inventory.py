@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ssmtl.core import store
 from ssmtl.core.progress import benchmark_rows
 from ssmtl.formats.stages import READERS
 from ssmtl.planning.registry import TIMED
@@ -18,7 +19,7 @@ ROWS = {  # the data set that has one row per object, in each kind of file
 def split_of(kind: str, path: Path) -> str:
     """The split of a stage's file."""
     with READERS[kind](path, []) as file:
-        return str(file.attrs["split"])
+        return store.attribute(file, "split")
 
 
 def stage_row(stage: str, kind: str, split: str, paths: list[Path]) -> dict:

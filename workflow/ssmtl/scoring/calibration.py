@@ -60,7 +60,7 @@ def calibrate(
             file[name] = values
             file[name].attrs["weight"] = shares[name]
         file.attrs["combined"] = quantiles_of(combined)
-        file.attrs["computed"] = model.computed
+        store.set_attributes(file, computed=model.computed)
         hdf5.complete(file, calibration_file.CALIBRATION)
 
 
@@ -163,7 +163,7 @@ def objects_settings(*groups: h5py.Group | None) -> dict:
     """Those settings of a clip's cubes, teachers and features, or of pictures, by stage."""
     found = {}
     for group in filter(None, groups):
-        stage, settings = group.file.attrs["kind"], store.settings_of(group.file)
+        stage, settings = store.attribute(group.file, "kind"), store.settings_of(group.file)
         found[stage] = {key: settings[key] for key in OBJECTS[stage]}
     return found
 
@@ -200,13 +200,14 @@ def read_calibration(path: Path, task_options: dict, tasks: Iterable[str]) -> Ca
                 f"scores with {task_options.get(other[0])}; calibrate again, or score so"
             )
         quantiles = {name: file[name][:] for name in file}
-        return Calibration(quantiles, {n: float(file[n].attrs.get("weight", 1)) for n in file})
+        weights = {name: float(store.attribute(file[name], "weight", 1)) for name in file}
+        return Calibration(quantiles, weights)
 
 
 def check_objects(calibration: Path, found: dict) -> None:
     """InputError where a calibration's objects were cropped or looked at in another way."""
     with calibration_file.read_calibration(calibration) as file:
-        expected = json.loads(file.attrs.get("objects", "{}"))
+        expected = json.loads(store.attribute(file, "objects", "{}"))
     for stage, values in expected.items():
         if stage not in found:
             raise InputError(f"{calibration}: of another kind of model; calibrate this one")

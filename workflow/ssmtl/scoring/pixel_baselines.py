@@ -111,7 +111,7 @@ def write_pixel_baselines(
             "columns": json.dumps(COLUMNS),
             "radius": 0,
             "model": MODEL,
-            "dataset": file.attrs["dataset"],
+            "dataset": store.attribute(file, "dataset"),
             "normal": json.dumps(groups or []),
         }
         with store.create(output, "scores", **about) as out:

@@ -79,7 +79,7 @@ def score_objects(
         looked = stack.enter_context(read_features(features)) if features else None
         model, card = load_for(
             weights,
-            json.loads(teacher.attrs["classes"]) if teacher else [],
+            json.loads(store.attribute(teacher, "classes")) if teacher else [],
             store.settings_of(crops),
             settings,
             device,
@@ -97,7 +97,9 @@ def score_objects(
 
         # All clips are checked before the first is scored.
         clips = [clip(name) for name in crops]
-        about = scored_by(card) | ({} if teacher else {"dataset": crops.attrs["dataset"]})
+        about = scored_by(card) | (
+            {} if teacher else {"dataset": store.attribute(crops, "dataset")}
+        )
         known = calibration_for(
             calibration, settings, model, objects_settings(crops, teacher, looked)
         )
@@ -197,4 +199,4 @@ def write_scores(
             for key in ("frames", "width", "height"):
                 group.attrs[key] = clip.group.attrs[key]
             hdf5.complete(group, SCORES)
-        out.attrs["computed"] = model.computed
+        store.set_attributes(out, computed=model.computed)

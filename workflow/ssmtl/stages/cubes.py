@@ -161,7 +161,10 @@ def make_cubes(
                     " of one cube; list it under the data set's `exclude`"
                 )
             mark = store.digest(
-                settings, code, split, source[clip].attrs["digest"], boxes.attrs["digest"]
+                settings,
+                code,
+                split,
+                *(store.attribute(g, "digest") for g in (source[clip], boxes)),
             )
             if parts.has(clip, mark):
                 continue

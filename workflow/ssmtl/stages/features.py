@@ -136,7 +136,8 @@ def write_features(
         given = store.file_digest(settings.network)
         for clip in progress(list(crops), "features", "clip"):
             group = crops[clip]
-            mark = store.digest(settings, code, split, given, group.attrs["digest"])
+            contents = store.attribute(group, "digest")
+            mark = store.digest(settings, code, split, given, contents)
             if parts.has(clip, mark):
                 continue
             with (
@@ -147,7 +148,7 @@ def write_features(
                 rows = clip_features(Frames(source[clip]), *objects, settings, device)
                 for name, values in rows.items():
                     out[name] = values
-                out.attrs["cubes"] = group.attrs["digest"]
+                store.set_attributes(out, cubes=contents)
                 hdf5.complete(out, FEATURES)
         parts.merge(split=split)
 

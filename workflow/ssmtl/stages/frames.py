@@ -107,7 +107,8 @@ def write_clip(
             contents.append(append_bytes(group, kept))
     check_count(row, frames.count, frames.found)
     group["offsets"], group["time"] = np.array(offsets, np.int64), np.array(times)
-    group.attrs.update(
+    store.set_attributes(
+        group,
         frames=len(times),
         fps=min(row.fps, fps or row.fps),
         width=row.width,

@@ -76,7 +76,8 @@ def write_class(group: h5py.Group, pictures: Iterable[Picture], size: int) -> No
 
 
 def write_text(group: h5py.Group, name: str, values: list[str]) -> None:
-    group.create_dataset(name, data=values, dtype=h5py.string_dtype())
+    data = [store.encoded(value) for value in values]
+    group.create_dataset(name, data=np.array(data, store.text_type(values)))
 
 
 def cropped(picture: Picture, size: int) -> np.ndarray:

@@ -10,12 +10,12 @@ from types import ModuleType
 import pandas as pd
 
 from ssmtl.core.errors import InputError
-from ssmtl.core.store import replacing
 from ssmtl.datasets import video as datasets
 from ssmtl.datasets.clips import Clip, left_out, shards_of, source_size
 from ssmtl.datasets.labels import checked
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
+from ssmtl.formats.tables import write_csv
 from ssmtl.media.codec import decode_depth
 from ssmtl.media.images import image_files, read_image
 from ssmtl.media.video import VideoInfo, probe_video
@@ -64,7 +64,7 @@ def build_manifest(
     for folder in sorted({Path(clip.source).parent for clip, _ in placed}):
         if names := left_out(folder):
             log.info("%s: left out, no clips by their names: %s", folder, names)
-    write_table(manifest, output)
+    write_csv(output, manifest, None)
 
 
 def write_clips(
@@ -84,12 +84,7 @@ def write_clips(
     module = datasets.reader(reader)
     placed = placed_clips(module, root, options, exclude, {split: count}, [split], dataset)
     rows = [row_of(clip, place, fps) for clip, place in placed if place == shard]
-    write_table(pd.DataFrame(rows, columns=COLUMNS).fillna(""), output)
-
-
-def write_table(manifest: pd.DataFrame, output: Path) -> None:
-    with replacing(output) as temporary:
-        manifest.to_csv(temporary, index=False, lineterminator="\n")
+    write_csv(output, pd.DataFrame(rows, columns=COLUMNS).fillna(""), None)
 
 
 def placed_clips(

@@ -91,7 +91,7 @@ def crop_probabilities(detector, frames: Frames, frame, box, settings: Teachers)
 
 def load_teacher(found: h5py.File, settings: Teachers, device) -> tuple:
     """The detector that says what objects are, None where their detections say so, and classes."""
-    if classes := json.loads(found.attrs["classes"]):
+    if classes := json.loads(store.attribute(found, "classes")):
         return None, classes
     detector = detection.load_configured(settings, device)
     return detector, list(detector.classes)
@@ -129,7 +129,8 @@ def write_teachers(
         network = load_resnet(settings, device) if split == "train" else None
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]
-            mark = store.digest(settings, code, split, classes, given, group.attrs["digest"])
+            contents = store.attribute(group, "digest")
+            mark = store.digest(settings, code, split, classes, given, contents)
             if parts.has(clip, mark):
                 continue
             with (

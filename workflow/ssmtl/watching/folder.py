@@ -22,6 +22,7 @@ from ssmtl.core.progress import progress
 from ssmtl.detection.base import Detector
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.tables import write_csv
 from ssmtl.formats.watcher import CARD, FILES, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for

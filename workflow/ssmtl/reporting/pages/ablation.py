@@ -12,6 +12,7 @@ from ssmtl.core import store
 from ssmtl.evaluation import ablation
 from ssmtl.evaluation.metrics.names import ALL, OF_FRAMES
 from ssmtl.formats.metrics import read_metrics
+from ssmtl.formats.tables import write_csv
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
 
@@ -147,11 +148,6 @@ def ablation_page(
     )
 
 
-def write_csv(table: pd.DataFrame, output: Path) -> None:
-    with store.replacing(output) as path:
-        table.to_csv(path, index=False, float_format="%.6f")
-
-
 def write_ablation(
     page: Path,
     summary: Path,
@@ -172,8 +168,8 @@ def write_ablation(
     summarised = ablation.summarise(table)
     within = ablation.tasks_within(metrics, plan["rows"][0]["model"])
     totals = read_metrics(metrics[0])
-    write_csv(table, runs)
-    write_csv(summarised, summary)
+    write_csv(runs, table)
+    write_csv(summary, summarised)
     plots.save(ablation_figure(table, summarised), figure)
     with store.replacing(page) as path:
         text = ablation_page(dataset, plan, table, summarised, within, totals)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from ssmtl.core import store
 from ssmtl.evaluation import protocols
 from ssmtl.evaluation.protocols import Case, Run
+from ssmtl.formats import tables
 from ssmtl.formats.card import read_card
 from ssmtl.formats.cubes import open_cubes
 from ssmtl.formats.history import read_history
@@ -136,7 +137,7 @@ class Pictures:
         self.paths = {}
         for path in images:
             with read_images(path, []) as file:
-                self.paths[str(file.attrs["dataset"])] = path
+                self.paths[store.attribute(file, "dataset")] = path
 
     def strip(self, shown: list[tuple[str, str, int, float]]) -> dict:
         """Pictures side by side as the attributes of an `<img>`, and their names and scores.
@@ -351,9 +352,8 @@ def protocol_page(
 
 def write_csv(table: pd.DataFrame, output: Path, **columns: str) -> None:
     """A table with some constant columns before its own."""
-    with store.replacing(output) as path:
-        labelled = pd.concat([pd.DataFrame(columns, index=table.index), table], axis=1)
-        labelled.to_csv(path, index=False, float_format="%.6f")
+    labelled = pd.concat([pd.DataFrame(columns, index=table.index), table], axis=1)
+    tables.write_csv(output, labelled)
 
 
 def write_protocol(

@@ -11,7 +11,7 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.evaluation.sensitivity import FACTORS, METRICS, one_at_a_time
-from ssmtl.formats.tables import read_csv
+from ssmtl.formats.tables import read_csv, write_csv
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import environment, notes_of, percent, spread
 from ssmtl.reporting.pages.ablation import points
@@ -138,7 +138,6 @@ def write_page(
         metric_names=[OF_FRAMES[metric] for metric in METRICS],
         notes=notes_of(about),
     )
-    with store.replacing(combined) as path:
-        sweeps.to_csv(path, index=False, float_format="%.6f")
+    write_csv(combined, sweeps)
     with store.replacing(page) as path:
         path.write_text(text, encoding="utf-8")

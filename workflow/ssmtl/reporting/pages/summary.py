@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ssmtl.core import store
 from ssmtl.evaluation.metrics.names import ALL as METRICS
 from ssmtl.formats.metrics import read_metrics
+from ssmtl.formats.tables import write_csv
 from ssmtl.reporting import plots, published
 from ssmtl.reporting.page import environment, known, mean, spread
 
@@ -146,7 +147,6 @@ def write_summary(
     for path, text in ((page, html), (tex, as_latex(rows))):
         with store.replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    with store.replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f")
+    write_csv(csv, table)
     for path in figures:
         plots.save(figure, path)
