@@ -14,7 +14,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.store import digest
 from ssmtl.datasets.clips import Clip, files_of
 from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded, numbers
-from ssmtl.datasets.matlab import read_mat
+from ssmtl.formats.matlab import read_mat
 from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import frame_number, image_files
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets.clips import Clip, clip_number
-from ssmtl.datasets.matlab import read_mat
 from ssmtl.formats.labels import Interval, from_array
+from ssmtl.formats.matlab import read_mat
 from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import image_files
 

@@ -18,6 +18,7 @@ from ssmtl.datasets.clips import Clip, clip_number
 from ssmtl.datasets.ground_truth import Tracks, read_masks, read_tracks
 from ssmtl.formats import foreign
 from ssmtl.formats.labels import to_array
+from ssmtl.formats.matlab import read_mat
 
 ALIKE = (str, Path)  # what is a path
 
@@ -245,10 +246,7 @@ def labels_in(path: Path, scores: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 def is_known_mat(path: Path) -> bool:
     """Whether a Matlab file holds masks or a cell of intervals per clip."""
-    from scipy.io import whosmat
-
-    names = {name for name, *_ in foreign.read_or_refuse(path, lambda: whosmat(path))}
-    return bool(names & {"gt", "volLabel"})
+    return bool(foreign.read_or_refuse(path, lambda: read_mat(path, ["gt", "volLabel"])))
 
 
 def label_of(given, clip: str, frames: int) -> np.ndarray:

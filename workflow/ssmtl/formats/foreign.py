@@ -14,6 +14,7 @@ import pandas as pd
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.spreadsheet import plain_cell
+from ssmtl.formats.matlab import read_mat
 
 SCORES = ("clip", "frame", "score")
 BOXES = ("clip", "frame", "x1", "y1", "x2", "y2", "score")
@@ -102,10 +103,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
         return read_or_refuse(path, unpacked)
     if suffix == ".mat":
-        from scipy.io import loadmat
-
-        found = read_or_refuse(path, lambda: loadmat(path))
-        return {name: value for name, value in found.items() if name[0] != "_"}
+        return read_or_refuse(path, lambda: read_mat(path))
     raise InputError(f"{path}: not a .npy, .npz, .mat or .csv file, nor a folder of .npy files")
 
 
@@ -113,6 +111,8 @@ def read_or_refuse(path: Path, load: Callable):
     """What `load` returns; InputError with one line for a file that it cannot read."""
     try:
         return load()
+    except InputError:
+        raise
     except Exception as error:  # a damaged file raises nearly anything in the parsers
         reason = str(error).split("\n")[0] or type(error).__name__
         if "allow_pickle" in reason or "Object arrays" in reason:
