@@ -1,11 +1,14 @@
 """What is no bug ends with a status and one line at most: no traceback, whatever happens."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -36,9 +39,25 @@ def too_much_for_torch():
     torch.zeros(1 << 50)
 
 
+def too_much_for_opencv():
+    cv2.copyMakeBorder(np.zeros((9, 9), np.uint8), *[1 << 28] * 4, cv2.BORDER_CONSTANT)
+
+
+def too_much_for_the_system():
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def killed_in_a_pool():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        pool.submit(os._exit, 137).result()
+
+
 @pytest.mark.parametrize(
     ("work", "words"),
     [
+        (too_much_for_opencv, "out of memory ("),
+        (too_much_for_the_system, "out of memory ([Errno 12] Cannot allocate memory)"),
+        (killed_in_a_pool, "out of memory (A process in the process pool was terminated"),
         (too_much_for_numpy, "out of memory (Unable to allocate"),
         (too_much_for_torch, "out of memory (can't allocate memory"),
     ],

@@ -5,9 +5,7 @@ stands under a final name; and a run without failures then gives the same bytes.
 `make test-faults` runs it; FAULTS=all tries every call instead of some from all over.
 """
 
-import fcntl
 import hashlib
-import json
 import os
 import shutil
 from functools import partial
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from injector import Point, points, run_once, spread, started, traced
-from whole import copied, make, run
+from whole import copied, run
 
 from ssmtl.planning.registry import STAGES
 
@@ -24,22 +22,6 @@ HIDDEN = (".parts", ".state")  # what an unfinished stage may keep for the next 
 # One program on other files: their rules are those of video.
 SAME = {"train_images": "train", "score_images": "score"}
 EXTRA = ("use_released",)  # commands of rules that are no stages
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory, worker_id) -> tuple[Path, dict[str, list[str]]]:
-    """A finished project, and the last command of every rule; the workers share one."""
-    if not shutil.which("strace"):
-        demanded = "strace" in os.environ.get("SSMTL_REQUIRE", "").split()
-        (pytest.fail if demanded else pytest.skip)("no strace: apt-get install strace")
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder if worker_id == "master" else folder.parent
-    done = folder / "faults_jobs.json"
-    with open(folder / "faults.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            done.write_text(json.dumps(make(folder / "whole")))
-    return folder / "whole", dict(json.loads(done.read_text()))
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ MODELS = {
 }
 VARIANT = {"groups": ["options"], "seeds": [0], "variants": {"raw": {"evaluate": {"sigma": 0}}}}
 TOY = CONFIG["datasets"]["toy"] | {
-    "features": {"network": "random"},
+    "features": {"network": "random", "size": 32, "flow_size": 32},
     "ablation": VARIANT,
     "sensitivity": {"cell": [2], "filter_size": [1], "sigma": [0], "fusion": ["mean"]},
 }

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 
 from ssmtl.core.errors import InputError
 from ssmtl.media import codec
-from ssmtl.watching import events, journal, watch
+from ssmtl.watching import events, journal, sources, watch
 from ssmtl.watching.alerts import BEGIN, END, Alert
 from ssmtl.watching.events import Meaning, Recorder
 from ssmtl.watching.journal import CLIPS, GOING_ON, LINES, SNAPSHOTS, TABLE
 from ssmtl.watching.likeness import Objects
+from ssmtl.watching.sources import Frame
 from ssmtl.watching.stream import ScoredFrame
 
 SETTINGS = {"before": 1.0, "after": 1.0, "clip_limit": 60.0}
@@ -108,6 +110,23 @@ def test_lines_that_find_no_room_wait_for_it(recorder, tmp_path, monkeypatch, ca
     play(recorder, np.arange(100) / 25, range(30, 40))
     recorder.close()
     assert [event["event"] for event in lines(tmp_path)] == [1, 2]
+
+
+def test_a_row_that_finds_no_room_waits_for_it(recorder, tmp_path, monkeypatch):
+    real = journal.append
+
+    def fail(path, text, header=""):
+        if path.name == TABLE:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, text, header)
+
+    monkeypatch.setattr(journal, "append", fail)
+    play(recorder, np.arange(100) / 25, range(30, 40))
+    assert len(lines(tmp_path)) == 1
+    monkeypatch.setattr(journal, "append", real)
+    recorder.close()
+    assert len(lines(tmp_path)) == 1
+    assert [row["event"] for row in csv.DictReader((tmp_path / TABLE).open())] == ["1"]
 
 
 def test_a_line_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -276,3 +295,12 @@ def test_another_rate_than_learnt_is_said_once(caplog):
     for number in range(200):
         pace.add(number / 25)
     assert "yard" not in caplog.text
+
+
+def test_a_stretch_too_short_to_be_scored_is_said(monkeypatch, caplog):
+    """Such as the one picture of another size that a camera gives while it changes its mode."""
+    monkeypatch.setattr(watch, "scored_frames", lambda pictures, scorer: list(pictures)[:0])
+    frames = iter([Frame(np.zeros((4, 4, 3), np.uint8), 0.0)])
+    segment = sources.Segment("gate", 25.0, frames, first=75, total=None)
+    assert list(watch.watched(segment, SimpleNamespace(radius=3))) == []
+    assert "gate: 1 frames are fewer than the 7 of one cube, and not scored" in caplog.text

@@ -1,15 +1,18 @@
 """How a command ends: bad input and a bad environment are one line, and only a bug a traceback."""
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from types import FrameType
 
 from ssmtl.core.errors import InputError, environment
 
 BAD_INPUT = 2
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "std::bad_alloc", "Insufficient memory", "start new thread")
 LONGEST = 600  # characters of a line
 # As a shell gives for a program that a signal ended.
 INTERRUPTED, TERMINATED, CLOSED_PIPE = (
@@ -55,11 +58,22 @@ def shortened(line: str) -> str:
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 4 :]}"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine's memory is at an end: what Python, torch, OpenCV, C++, the system and a
+    pool whose process was killed say then."""
+    short = getattr(error, "errno", None) == errno.ENOMEM
+    return (
+        isinstance(error, MemoryError | BrokenExecutor)
+        or short
+        or any(words in str(error) for words in OUT_OF_MEMORY)
+    )
+
+
 def line_of(error: Exception) -> str | None:
     """What is said of an error, in one line; None where it is a bug."""
     if isinstance(error, InputError):
         return shortened(" ".join(str(error).split()))
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+    if is_out_of_memory(error):
         reason = str(error).split("\n")[0].rpartition("DefaultCPUAllocator: ")[2]
         return (
             f"out of memory{f' ({reason})' if reason else ''}; lower the stage's batch, close "

@@ -35,6 +35,7 @@ def manifest(
     allow_partial: bool = False,
     fps: float = 25.0,
     splits: Texts = ("train", "test"),
+    boxes: Json | None = None,
     split: Split | None = None,
     shard: int = 0,
 ) -> None:
@@ -53,6 +54,7 @@ def manifest(
         allow_partial: Accept other frame counts.
         fps: Frames per second of clips that are folders of images.
         splits: Splits that count, between commas.
+        boxes: CSV of imported boxes per split, JSON; says which of their clips are not there.
         split: List one shard of this split only.
         shard: The shard that --split means.
     """
@@ -76,6 +78,7 @@ def manifest(
         expected_frames=expected_frames,
         allow_partial=allow_partial,
         splits=splits,
+        boxes=boxes,
         **common,
     )
 

@@ -127,6 +127,8 @@ class VideoDataset:
         if "expected_frames" in self.data:
             frames = json.dumps(self.data["expected_frames"], sort_keys=True)
             values["expected_frames"] = frames
+        if boxes := {split: path for split in self.splits if (path := self.boxes(split))}:
+            values["boxes"] = json.dumps(boxes, sort_keys=True)
         return values
 
     def clips_options(self, split: str, shard: int) -> dict:

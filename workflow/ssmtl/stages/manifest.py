@@ -12,7 +12,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.datasets import video as datasets
 from ssmtl.datasets.clips import Clip, left_out, shards_of, source_size
-from ssmtl.datasets.labels import checked
+from ssmtl.datasets.labels import checked, csv_clips
 from ssmtl.formats.labels import format_labels
 from ssmtl.formats.manifest import COLUMNS, SPLITS
 from ssmtl.formats.tables import write_csv
@@ -21,6 +21,8 @@ from ssmtl.media.images import image_files, read_image
 from ssmtl.media.video import VideoInfo, probe_video
 
 log = logging.getLogger(__name__)
+
+SHOWN = 10  # names that a line has at most
 
 
 def build_manifest(
@@ -36,6 +38,7 @@ def build_manifest(
     allow_partial: bool,
     fps: float,
     splits: Sequence[str] = SPLITS,
+    boxes: dict[str, str] | None = None,
 ) -> None:
     """Lists a data set's clips, probes each of them, and writes `output` (CSV, columns COLUMNS).
 
@@ -43,10 +46,11 @@ def build_manifest(
 
     `shards` has the number of shards per split, `exclude` names clips to leave out (`02`, or
     `test/02` where both splits have a clip of that name), and `fps` is the rate of clips that
-    are folders of images. The frames per split are compared with `expected_frames`, or, where
-    that is None, with what the reader knows of the published data set. Raises InputError for
-    anything missing, repeated or of the wrong length; with `allow_partial` a wrong total is a
-    warning only.
+    are folders of images. `boxes` has the CSV of imported boxes per split; clips that it or a CSV
+    of labels names, and that are not there, are said. The frames per split are compared with
+    `expected_frames`, or, where that is None, with what the reader knows of the published data
+    set. Raises InputError for anything missing, repeated or of the wrong length; with
+    `allow_partial` a wrong total is a warning only.
     """
     module = datasets.reader(reader)
     placed = placed_clips(module, root, options, exclude, shards, splits, dataset)
@@ -61,6 +65,8 @@ def build_manifest(
     expected = {split: count for split, count in expected_frames.items() if split in splits}
     check_totals(manifest, expected, allow_partial, f"{root}: {dataset}")
     report(manifest, dataset)
+    excluded = [name.rpartition("/")[2] for name in exclude]
+    say_strangers([clip for clip, _ in placed], excluded, boxes or {})
     for folder in sorted({Path(clip.source).parent for clip, _ in placed}):
         if names := left_out(folder):
             log.info("%s: left out, no clips by their names: %s", folder, names)
@@ -220,6 +226,28 @@ def report(manifest: pd.DataFrame, dataset: str) -> None:
             "so exclude one of the two",
             *(dataset, again, train),
         )
+
+
+def say_strangers(clips: list[Clip], excluded: list[str], boxes: dict[str, str]) -> None:
+    """Says which clips the tables of labels and of boxes name that are not there."""
+    known = {split: {*excluded, *(c.name for c in clips if c.split == split)} for split in SPLITS}
+    labels = {c.labels for c in clips if c.labels and Path(c.labels).suffix.lower() == ".csv"}
+    named = [(path, csv_clips(Path(path)), set.union(*known.values())) for path in sorted(labels)]
+    for split, path in boxes.items():
+        named.append((path, clips_with_boxes(path), known[split]))
+    for path, found, there in named:
+        if missing := sorted(found - there):
+            shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+            log.warning("%s: names %d clips that are not there: %s", path, len(missing), shown)
+
+
+def clips_with_boxes(path: str) -> set[str]:
+    """The clips that a CSV of boxes names; none where it is not readable, which detect says."""
+    text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+    try:
+        return set(pd.read_csv(path, usecols=["clip"], encoding="utf-8-sig", **text)["clip"])
+    except (OSError, ValueError):
+        return set()
 
 
 def in_both(manifest: pd.DataFrame) -> list[tuple[str, str]]:

@@ -45,6 +45,7 @@ class Journal:
         """Continues the files that a folder has; tasks: those that have a column."""
         self.folder, self.tried = folder, 0.0
         self.waiting: list[dict] = []
+        self.told: dict | None = None  # one that waits for the table only
         self.header = [*COLUMNS, *(f"{task}_share" for task in tasks)]
         for left in (folder / CLIPS).glob(".event_*.tmp"):  # of a killed watcher
             left.unlink(missing_ok=True)
@@ -88,10 +89,12 @@ class Journal:
         try:
             while self.waiting:
                 row = self.waiting[0]
-                append(self.folder / LINES, json.dumps(row) + "\n")
-                self.waiting.pop(0)
+                if row is not self.told:
+                    append(self.folder / LINES, json.dumps(row) + "\n")
+                    self.told = row
                 line = csv_line(self.cells(row))
                 append(self.folder / TABLE, line, header=csv_line(self.header))
+                self.waiting.pop(0)
         except OSError as error:
             log.warning(
                 "%s: cannot be written (%s); %d events wait to be written",
