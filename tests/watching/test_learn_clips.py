@@ -1,0 +1,19 @@
+"""`ssmtl learn` takes what footage there is: a clip that it cannot use is said, and left out."""
+
+import numpy as np
+from streams import write_lossless
+
+from ssmtl.datasets.clips import Clip
+from ssmtl.watching.learn import unusable_clips
+
+
+def test_clips_that_cannot_be_used_are_said_and_left_out(tmp_path, caplog):
+    pictures = [np.full((16, 24, 3), number, np.uint8) for number in range(9)]
+    write_lossless(tmp_path / "glitch.mkv", pictures[:3])
+    write_lossless(tmp_path / "whole.mkv", pictures)
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    names = ("empty", "glitch", "whole")
+    clips = [Clip("train", name, str(tmp_path / f"{name}.mkv")) for name in names]
+    assert unusable_clips(clips, 7) == ["empty", "glitch"]
+    assert "glitch.mkv: 3 frames are fewer than the 7 of one cube; it is passed over" in caplog.text
+    assert "empty.mkv: not a readable video" in caplog.text and "exclude" not in caplog.text
