@@ -17,7 +17,7 @@ from streams import write_lossless
 from toy import FRAMES, TEST, WATCHER
 from whole import run
 
-from ssmtl.watching.events import LINES, TABLE
+from ssmtl.watching.journal import LINES, TABLE
 
 MOST = 24  # calls that fail, unless all do
 WORDS = ["watch", "segments", "--model", WATCHER, "--output", "found", "--scores"]

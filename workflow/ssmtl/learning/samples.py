@@ -80,8 +80,8 @@ class Samples:
             for name in self.pairs[0][1] or ()
         }
         self.measured = self.opened(features)
-        digests = ["".join(g.attrs["digest"] for g in pair if g is not None) for pair in self.pairs]
-        self.digest = store.digest(digests, *(group.attrs["digest"] for group in self.measured))
+        digests = ["".join(digest_of(g) for g in pair if g is not None) for pair in self.pairs]
+        self.digest = store.digest(digests, *map(digest_of, self.measured))
         self.cubes = [open_cubes(group) for group, _ in self.pairs]
         self.shape = self.cubes[0].shape[1:]
 
@@ -89,13 +89,13 @@ class Samples:
         """Adds the clips of one shard; InputError where its files do not fit to the others."""
         kind = "images" if self.pictures else "cubes"
         file = self.stack.enter_context(read_samples(cubes, kind, groups))
-        if not self.pictures and file.attrs["split"] != "train":
+        if not self.pictures and store.attribute(file, "split") != "train":
             raise InputError(f"{cubes}: cubes of the test split; train on the training split")
         self.settings = store.settings_of(file)
         teacher = None
         if teachers is not None:
             teacher = self.stack.enter_context(read_teachers(teachers))
-            classes = json.loads(teacher.attrs["classes"])
+            classes = json.loads(store.attribute(teacher, "classes"))
             self.classes = classes if self.classes is None else self.classes
             if classes != self.classes:
                 raise InputError(
@@ -160,6 +160,10 @@ def read_samples(
     if kind == "images" and store.kind_of(path) == "cubes":
         raise InputError(f"{path}: cubes of video need their teachers; give --teachers too")
     return read_images(path, groups) if kind == "images" else read_cubes(path, groups)
+
+
+def digest_of(group: h5py.Group) -> str:
+    return store.attribute(group, "digest")
 
 
 def chosen(file: h5py.File, groups: list[str] | None) -> list[str]:

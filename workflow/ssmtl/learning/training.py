@@ -351,8 +351,7 @@ def save(output: Path, model: models.Model, result: State, about: dict) -> None:
     """Writes the best weights of a run, its history, and its card, which has `about` in it."""
     model.load_state_dict(result.best)
     history = pd.DataFrame(result.history)
-    with store.replacing(output / "history.csv") as path:
-        history.to_csv(path, index=False, float_format="%.6g")
+    write_csv(output / "history.csv", history, "%.6g")
     train = about["train"] | {
         "cubes_seen": int(history["cubes_seen"].max()),
         "parameters": sum(values.numel() for values in model.parameters()),

@@ -164,7 +164,7 @@ def detect_objects(
         store.Parts(output, "detections", settings) as parts,
     ):
         about = {
-            "split": source.attrs["split"],
+            "split": store.attribute(source, "split"),
             "classes": json.dumps(finder.classes),
             "detector": settings.backend,
             "computed": finder.computed,
@@ -172,7 +172,8 @@ def detect_objects(
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
-            mark = store.digest(settings, code, finder.computed, group.attrs["digest"], given)
+            contents = store.attribute(group, "digest")
+            mark = store.digest(settings, code, finder.computed, contents, given)
             if parts.has(clip, mark):
                 continue
             pictures = Frames(group)

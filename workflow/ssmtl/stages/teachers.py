@@ -145,7 +145,7 @@ def write_teachers(
                 else:
                     objects = Frames(source[clip]), group["frame"][:], boxes["box"][:][rows]
                     out["class_probs"] = crop_probabilities(detector, *objects, settings)
-                out.attrs["cubes"] = group.attrs["digest"]
+                store.set_attributes(out, cubes=contents)
                 hdf5.complete(out, TEACHERS)
         by = [each.computed for each in (network, detector) if each is not None]
         parts.merge(split=split, classes=json.dumps(classes), computed="; ".join(filter(None, by)))

@@ -92,8 +92,7 @@ def write_normal(folder: Path, clips: list[NormalClip], about: dict | None = Non
     ]
     normal = {name: {"fps": c.fps, "frames": len(c.score)} for name, c in names.items()}
     about = (read_about(folder) if about is None else about) | {"normal": normal}
-    with store.replacing(folder / NORMAL) as path:
-        pd.concat(tables).to_csv(path, index=False, float_format="%.6f")
+    write_csv(folder / NORMAL, pd.concat(tables))
     write_card(folder, about)
 
 
