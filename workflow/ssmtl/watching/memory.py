@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.formats.calibration import read_calibration
 from ssmtl.learning.model import Model
@@ -79,7 +80,7 @@ class Memory:
 def ordinary(folder: Path) -> float:
     """The median of normal objects' combined scores; 0 where a watcher does not tell it."""
     with read_calibration(folder / "calibration.h5") as file:
-        return float(np.median(file.attrs.get("combined", 0.0)))
+        return float(np.median(store.attribute(file, "combined", 0.0)))
 
 
 def read_accepted(path: Path) -> tuple[Described, dict]:
