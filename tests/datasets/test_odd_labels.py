@@ -14,6 +14,7 @@ from ssmtl.datasets import labels
 from ssmtl.datasets.clips import Clip
 from ssmtl.datasets.ground_truth import read_masks
 from ssmtl.detection import imported
+from ssmtl.stages.manifest import say_strangers
 
 FRAMES = 5
 
@@ -172,3 +173,18 @@ def test_the_same_footage_in_both_splits_is_said(tmp_path, caplog):
     cli.main([str(word) for word in arguments])
     assert "test clip c is training clip a" in caplog.text and "exclude one" in caplog.text
     assert "test clip b is" not in caplog.text
+
+
+def test_labels_and_boxes_of_clips_that_are_not_there_are_said(tmp_path, caplog):
+    labels_, boxes = tmp_path / "labels.csv", tmp_path / "test.csv"
+    labels_.write_text("clip,first,last,kind\na,1,2,\ngone,1,2,fall\n07,1,2,\n")
+    boxes.write_text(HEADER + "b,0,2,5,12,22,0.9\n a,0,2,5,12,22,0.9\nNA,1,2,5,12,22,0.9\n")
+    clips = [Clip("test", "a", "x", labels=str(labels_)), Clip("train", "b", "x")]
+    say_strangers(clips, ["07"], {"test": str(boxes)})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{labels_}: names 1 clips that are not there: gone",
+        f"{boxes}: names 2 clips that are not there: NA, b",
+    ]
+    caplog.clear()
+    say_strangers(clips, ["gone", "07"], {"train": str(tmp_path / "none.csv")})
+    assert not caplog.records

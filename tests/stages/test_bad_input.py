@@ -1,6 +1,5 @@
 """Every bad input ends with status 2, one line that names it, and nothing half-written."""
 
-import json
 import shutil
 from urllib.error import URLError
 
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
-from footage import TEST, TEST_SHARDS, TRAIN, X_SHARD, run, write_boxes, write_folder, write_video
+from footage import TEST, TEST_SHARDS, X_SHARD, run, write_boxes, write_folder, write_video
 
 from ssmtl import detection
 from ssmtl.core import store
@@ -204,19 +203,6 @@ def test_box_beyond_the_clip(copy, refused):
     copy.path("detections").unlink()
     line = refused(copy.make_detections, absent=[copy.path("detections")])
     says(line, "clip a", "frame 26", "26 frames")
-
-
-def test_labels_and_boxes_of_clips_that_are_not_there(copy, caplog):
-    with (copy.root / "labels.csv").open("a") as file:
-        file.write("gone,1,2,fall\n01,1,2,\n")
-    boxes = {split: str(copy.root / f"{split}.csv") for split in ("train", "test")}
-    copy.make_manifest("--boxes", json.dumps(boxes))
-    assert "labels.csv: names 2 clips that are not there: 01, gone" in caplog.text
-    assert "train.csv" not in caplog.text and "test.csv" not in caplog.text
-    copy.make_manifest(
-        "--boxes", json.dumps(dict.fromkeys(boxes, boxes["train"])), "--exclude", "y"
-    )
-    assert f"train.csv: names {len(TRAIN)} clips that are not there: a, b, film" in caplog.text
 
 
 def test_imported_back_end_without_boxes(copy, refused):
