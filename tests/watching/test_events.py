@@ -301,6 +301,7 @@ def test_a_stretch_too_short_to_be_scored_is_said(monkeypatch, caplog):
     """Such as the one picture of another size that a camera gives while it changes its mode."""
     monkeypatch.setattr(watch, "scored_frames", lambda pictures, scorer: list(pictures)[:0])
     frames = iter([Frame(np.zeros((4, 4, 3), np.uint8), 0.0)])
+    scoring = SimpleNamespace(frames=SimpleNamespace(fps=None))
     segment = sources.Segment("gate", 25.0, frames, first=75, total=None)
-    assert list(watch.watched(segment, SimpleNamespace(radius=3))) == []
+    assert list(watch.watched(segment, SimpleNamespace(radius=3, settings=scoring))) == []
     assert "gate: 1 frames are fewer than the 7 of one cube, and not scored" in caplog.text
