@@ -57,13 +57,18 @@ def test_normal_video_keeps_the_promise():
     assert inside >= 9 and 0.1 < np.mean(rates) < 2
 
 
-def test_little_video_is_on_the_safe_side(caplog):
+@pytest.mark.parametrize(("minutes", "seconds"), [(0.6, 18), (3, 30)])
+def test_little_video_is_on_the_safe_side(minutes, seconds):
     kept = 0
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        promise = choose(normal(rng, 3, 30), 1.0, AFTER)
+        promise = choose(normal(rng, minutes, seconds), 1.0, AFTER)
         kept += count_events(normal(rng, 120, 60), promise.threshold, AFTER) <= 2
     assert kept >= 9
+
+
+def test_too_little_video_is_said(caplog):
+    promise = choose(normal(np.random.default_rng(9), 3, 30), 1.0, AFTER)
     assert not promise.enough and promise.missing == pytest.approx(27)
     with caplog.at_level(logging.INFO):
         threshold.say(promise)

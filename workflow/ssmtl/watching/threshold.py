@@ -26,6 +26,7 @@ SHAPES = (
     0.3,
 )  # of the generalised Pareto distribution: a shorter tail would promise too much
 DRAWS = 400  # of the bootstrap
+FEW = 5  # parts below which drawing them again says too little of what differs between them
 BLOCK = 30.0  # seconds that are drawn together, of a clip that is longer
 ENOUGH = 0.5  # events expected in the clips from which on they estimate rather than bound the rate
 INTERVAL = (0.05, 0.95)  # of what is expected
@@ -173,14 +174,18 @@ def drawn_tails(peaks: list[np.ndarray], hours: np.ndarray, level: float) -> Tai
     """The tails of `DRAWS` samples of the parts, drawn with replacement.
 
     The rate of a sample with K peaks is drawn from the gamma distribution of shape K + 1/2 that K
-    events leave open, so that no peaks are no promise of none.
+    events leave open, so that no peaks are no promise of none. Where the parts are few, drawing
+    them again shows too little of how much they differ: the scale is then drawn likewise, by the
+    gamma distribution of the sum of K exponential excesses.
     """
     rng = np.random.default_rng(0)
     rows = []
     for _ in range(DRAWS):
         drawn = rng.integers(0, len(peaks), len(peaks))
         beyond = logits(np.concatenate([peaks[i] for i in drawn])) - logits(level)
-        rows.append((rng.gamma(len(beyond) + 0.5) / hours[drawn].sum(), *fitted(beyond)))
+        count, (scale, shape) = len(beyond), fitted(beyond)
+        scale *= count / rng.gamma(count) if count and len(peaks) < FEW else 1.0
+        rows.append((rng.gamma(count + 0.5) / hours[drawn].sum(), scale, shape))
     return Tails(float(logits(level)), *np.array(rows).T)
 
 
