@@ -1,12 +1,13 @@
 # The trainer and the scorer of video, on pictures: cubes of one frame, without teachers. A protocol
-# asks for many small models, so each takes one core; without a GPU as many run at once as there are.
+# asks for many small models, so each takes one core; without a GPU as many run at once as there are,
+# and `--resources gpu=8` has eight of them share a GPU.
 
 
 use rule train as train_images with:
     input:
         cubes=paths.own_images("train"),
         teachers=[],
-        features=[],
+        features=jobs.image_features("train"),
     output:
         model=f"{paths.IMAGE_RUN}/model.safetensors",
         card=f"{paths.IMAGE_RUN}/model.json",
@@ -28,7 +29,7 @@ use rule calibrate as calibrate_images with:
         model=f"{paths.IMAGE_RUN}/model.safetensors",
         cubes=paths.own_images("train"),
         teachers=[],
-        features=[],
+        features=jobs.image_features("train"),
     output:
         f"{paths.IMAGE_RUN}/calibration.h5",
     log:
@@ -47,7 +48,7 @@ use rule score as score_images with:
         calibration=jobs.image_calibration,
         cubes=paths.IMAGES.replace("{split}", "test"),
         teachers=[],
-        features=[],
+        features=jobs.image_features("test"),
     output:
         f"{paths.IMAGE_RUN}/scores/{{source}}.h5",
     log:

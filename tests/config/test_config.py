@@ -490,3 +490,18 @@ def test_an_unknown_variant_is_named():
 def test_numbers_of_a_list_survive_the_command_line():
     values = config.defaults("sensitivity") | {"sigma": [0, 2.5, 21], "border": ["zero"]}
     assert parsed("sensitivity", config.flags(values)) == values
+
+
+def test_a_path_may_name_an_environment_variable(monkeypatch):
+    def path(text: str) -> str:
+        data = {"datasets": {}, "image_datasets": {"a": {"reader": "image_folder", "path": text}}}
+        return config.image_dataset(data, "a")["path"]
+
+    monkeypatch.delenv("SSMTL_DATA", raising=False)
+    assert path("${SSMTL_DATA:-data}/flowers5") == "data/flowers5"
+    assert path("data/$x/y") == "data/$x/y"
+    with pytest.raises(InputError, match=r"image_datasets\.a\.path: the environment variable"):
+        path("${SSMTL_DATA}/flowers5")
+    monkeypatch.setenv("SSMTL_DATA", "/far/away")
+    assert path("${SSMTL_DATA:-data}/flowers5") == path("${SSMTL_DATA}/flowers5")
+    assert path("${SSMTL_DATA}/flowers5") == "/far/away/flowers5"

@@ -11,7 +11,16 @@ from sklearn.datasets import load_digits
 
 from ssmtl.core.errors import InputError
 from ssmtl.datasets import images as image_readers
-from ssmtl.datasets.images import Picture, digits, image_folder, presentation_attack, torchvision
+from ssmtl.datasets.images import (
+    Picture,
+    birds200,
+    digits,
+    image_folder,
+    npz,
+    presentation_attack,
+    torchvision,
+    unsplit_folder,
+)
 from ssmtl.stages import images
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -28,10 +37,13 @@ def write(path: Path, colour=RED, size=(12, 10)) -> Path:
 
 def test_every_reader_is_found_with_its_options():
     assert image_readers.known_readers() == [
+        "birds200",
         "digits",
         "image_folder",
+        "npz",
         "presentation_attack",
         "torchvision",
+        "unsplit_folder",
     ]
     assert image_readers.reader("digits", {}) is digits
     assert image_readers.reader("torchvision", {"name": "MNIST"}) is torchvision
@@ -40,7 +52,11 @@ def test_every_reader_is_found_with_its_options():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("folders", {}, "no image reader 'folders'; the readers are digits, image_folder"),
+        (
+            "folders",
+            {},
+            "no image reader 'folders'; the readers are birds200, digits",
+        ),
         ("torchvision", {}, "'torchvision': option 'name' is missing; its options are name"),
         ("digits", {"size": 8}, "'digits': option 'size' is not known; its options are none"),
     ],
@@ -131,8 +147,175 @@ def test_linked_folders_are_read_and_dead_links_named(folder, tmp_path_factory):
 @pytest.mark.parametrize("name", ["all", "two words", "caf\u00e9", "-x", "$HOME"])
 def test_class_names_that_paths_cannot_bear_are_refused(folder, name):
     write(folder / "train" / name / "a.png")
-    with pytest.raises(InputError, match="a class may not be called so; rename the folder"):
+    with pytest.raises(InputError, match=r"a class may not be called .*; rename it"):
         image_folder.classes(folder, "train")
+
+
+# Folders without a split
+
+
+def test_an_unsplit_folder_gives_each_picture_to_one_split(tmp_path):
+    for label, count in (("rose", 20), ("tulip", 3), ("daisy", 2)):
+        for number in range(count):
+            write(tmp_path / label / f"{number:02d}.png")
+    splits = {
+        split: [(p.label, p.name) for p in unsplit_folder.pictures(tmp_path, split, 0.7)]
+        for split in ("train", "test")
+    }
+    assert not set(splits["train"]) & set(splits["test"])
+    everything = sorted((f.parent.name, f.relative_to(tmp_path).as_posix())
+                        for f in tmp_path.glob("*/*"))  # fmt: skip
+    assert sorted(splits["train"] + splits["test"]) == everything
+    counted = [
+        [sum(label == name for label, _ in splits[s]) for s in splits]
+        for name in ("rose", "tulip", "daisy")
+    ]
+    assert counted == [[14, 6], [2, 1], [1, 1]]
+    assert [label for label, _ in splits["test"]] == sorted(label for label, _ in splits["test"])
+    # Which pictures of a class are for training does not hang on other classes.
+    write(tmp_path / "aster" / "0.png")
+    write(tmp_path / "aster" / "1.png")
+    again = [(p.label, p.name) for p in unsplit_folder.pictures(tmp_path, "train", 0.7)]
+    assert [pair for pair in again if pair[0] != "aster"] == splits["train"]
+
+
+def test_an_unsplit_folder_needs_a_share_and_two_pictures(tmp_path):
+    write(tmp_path / "rose" / "0.png")
+    with pytest.raises(InputError, match="rose: one image only"):
+        unsplit_folder.listing(tmp_path, "train", 0.5)
+    for share in (0.0, 1.0, 70, "0.7"):
+        with pytest.raises(InputError, match=r"train_share is .*; give the share"):
+            unsplit_folder.listing(tmp_path, "train", share)
+
+
+# Birds
+
+
+@pytest.fixture
+def birds(tmp_path):
+    """Two species with four pictures in all, the tables in the published form."""
+    names = ["001.Albatross/a_1.jpg", "001.Albatross/a_2.jpg", "002.Auklet/b_1.jpg",
+             "002.Auklet/b_2.jpg"]  # fmt: skip
+    for name in names:
+        write(tmp_path / "images" / name)
+    rows = [f"{number} {name}\n" for number, name in enumerate(names, 1)]
+    (tmp_path / "images.txt").write_text("".join(rows))
+    (tmp_path / "train_test_split.txt").write_text("1 0\n2 1\n3 1\n4 0\n")
+    return tmp_path
+
+
+def test_birds_have_their_own_split(birds):
+    assert birds200.classes(birds, "test") == ["001.Albatross", "002.Auklet"]
+    found = [(p.label, p.name, p.pixels) for p in birds200.pictures(birds, "train")]
+    names = ["001.Albatross/a_2.jpg", "002.Auklet/b_1.jpg"]
+    assert found == [(name.split("/")[0], name, birds / "images" / name) for name in names]
+    before = birds200.listing(birds, "train")
+    write(birds / "images" / names[0], BLUE)
+    assert birds200.listing(birds, "train") != before
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "message"),
+    [
+        ("train_test_split.txt", "1 0\n2 1\n3 1\n", "picture 4 stands in only one of"),
+        ("train_test_split.txt", "1 0\n2\n", "line 2: not two columns"),
+        ("images.txt", "1 a_1.jpg\n", "'a_1.jpg' is not <class>/<file>"),
+        ("images.txt", None, "cannot be read"),
+    ],
+)
+def test_damaged_tables_of_birds_are_named(birds, table, text, message):
+    (birds / table).unlink()
+    if text is not None:
+        (birds / table).write_text(text)
+    with pytest.raises(InputError, match=message):
+        birds200.classes(birds, "train")
+
+
+# Arrays
+
+
+def digit_arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (4, 6, 6), np.uint8),
+        "y_train": np.array([1, 0, 1, 0], np.uint8),
+        "x_test": rng.integers(0, 256, (2, 6, 6), np.uint8),
+        "y_test": np.array([0, 2], np.uint8),
+    }
+
+
+def test_arrays_are_read_class_by_class(tmp_path):
+    arrays = digit_arrays()
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    path = tmp_path / "mnist.npz"
+    assert npz.classes(path, "train") == ["0", "1"] and npz.classes(path, "test") == ["0", "2"]
+    found = list(npz.pictures(path, "train"))
+    assert [(p.label, p.name) for p in found] == [
+        ("0", "train 1"), ("0", "train 3"), ("1", "train 0"), ("1", "train 2"),
+    ]  # fmt: skip
+    grey = arrays["x_train"][1][:, :, None]
+    assert np.array_equal(found[0].pixels, np.repeat(grey, 3, axis=2))
+    assert found[0].pixels.dtype == np.uint8
+    assert npz.listing(path, "train")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[..., None],
+        lambda x: x.reshape(len(x), -1),
+        lambda x: np.repeat(x[:, None], 3, axis=1),
+        lambda x: (x / 255).astype(np.float32),
+        lambda x: x.astype(np.int64),
+    ],
+)
+def test_arrays_of_other_forms_give_the_same_pictures(tmp_path, change):
+    arrays = digit_arrays()
+    np.savez(tmp_path / "a.npz", **arrays)
+    renamed = {
+        "train_images": change(arrays["x_train"]),
+        "train_labels": arrays["y_train"][:, None],
+        "test_images": change(arrays["x_test"]),
+        "test_labels": arrays["y_test"],
+    }
+    np.savez(tmp_path / "b.npz", **renamed)
+    for split in ("train", "test"):
+        for one, other in zip(*(npz.pictures(tmp_path / f, split) for f in ("a.npz", "b.npz")),
+                              strict=True):  # fmt: skip
+            assert one.label == other.label and np.array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"x_train": np.full((4, 6, 6), 300)},
+            r"from 300 to 300; whole numbers in 0\.\.255",
+        ),
+        ({"x_train": np.full((4, 6, 6), np.nan)}, "values from nan"),
+        ({"x_train": np.zeros((4, 7))}, r"pictures of the shape \(4, 7\)"),
+        ({"x_train": np.zeros((3, 6, 6))}, "3 pictures and 4 labels of train"),
+        ({"y_train": np.array(["a/b"] * 4)}, "a class may not be called 'a/b'"),
+        ({"y_train": np.zeros(4)}, "labels of train of the shape"),
+        ({"y_train": None}, "has none of y_train"),
+    ],
+)
+def test_wrong_arrays_are_named(tmp_path, changes, message):
+    arrays = {n: a for n, a in (digit_arrays() | changes).items() if a is not None}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        list(npz.pictures(tmp_path / "mnist.npz", "train"))
+
+
+def test_files_that_are_no_arrays_are_named(tmp_path):
+    path = tmp_path / "mnist.npz"
+    for content in (b"", b"PK\x03\x04 and no more", b"text"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"mnist\.npz: no readable \.npz file"):
+            npz.classes(path, "train")
+    np.savez(path, x_train=np.array([{}], object), y_train=np.array([0]))
+    with pytest.raises(InputError, match=r"no readable \.npz file"):
+        list(npz.pictures(path, "train"))
 
 
 # Presentation attacks

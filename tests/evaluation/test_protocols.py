@@ -16,7 +16,12 @@ from ssmtl.reporting.plots import UNKNOWN
 CLASSES = {"cat": 4, "cow": 4, "dog": 4}
 TASKS = ["rotation", "jigsaw"]
 SEEDS = [0, 1]
-PLAN = {"references": ["shape"], "notes": ["A note."], "settings": {"images": {"size": 8}}}
+PLAN = {
+    "references": ["shape"],
+    "pretrained": {},
+    "notes": ["A note."],
+    "settings": {"images": {"size": 8}},
+}
 CARD = {
     "spec": {
         "tasks": [],
@@ -357,6 +362,32 @@ def test_printed_table(pages):
     assert lines[-1] == "fine grained: 41.7 ± 11.8 % less AUROC error than shape"
     with pytest.raises(InputError, match="no column"):
         protocols.read_summary(runs)
+
+
+def test_the_winner_is_named_and_pretrained_networks_are_marked(results):
+    """`known` is best; of what learns from the pictures alone the other sum of `own` is."""
+    images = [write_images(results)]
+    scores = [
+        write_scores(results, f"{normal}/{model}/seed0",
+                     **{column: made(normal, wrong) for column, wrong in columns.items()})
+        for normal in CLASSES
+        for model, columns in {
+            "own": {"rotation": 4, "combined": 2, "summed": 1}, "known": {"combined": 0},
+        }.items()
+    ]  # fmt: skip
+    _, summary = measured("one_vs_all", images, scores)
+    summary = protocols.with_pretrained(summary, {"known": "resnet18"})
+    assert protocols.score_names(summary) == ["own", "own, summed", "known*"]
+    text = protocols.winners_text(summary, "mean")
+    assert text == (
+        "known* (100.0 %) has the highest AUROC; of what learns from the normal pictures alone, "
+        "own, summed (87.5 %)"
+    )
+    alone = summary[summary["model"] == "own"]
+    assert protocols.winners_text(alone, "mean") == "own, summed (87.5 %) has the highest AUROC"
+    page.write_csv(summary, results / "s.csv", protocol="one_vs_all", dataset="made")
+    printed = protocols.summary_text(protocols.read_summary(results / "s.csv"))
+    assert text in printed and "* known uses resnet18" in printed
 
 
 def test_extremes_are_ranked(results):

@@ -66,6 +66,34 @@ def test_translations_move_a_quarter_and_reflect(name, axis):
     assert np.array_equal(backward, reflected[12:])
 
 
+def test_rotation_and_translation_are_all_36_compositions():
+    """Each view is the picture turned, then moved, by the tasks that do one of these alone."""
+    batch, task = make_batch(), make_task("rotation_translation")
+    views = made(task, batch)
+    assert len(views) == task.count == 36
+    for number, view in enumerate(views):
+        turned, down, right = number // 9, number // 3 % 3, number % 3
+        found = make_task("rotation").transform(batch.picture, turned, batch)
+        found = make_task("translation_vertical").transform(found, down, batch)
+        found = make_task("translation_horizontal").transform(found, right, batch)
+        assert torch.equal(view, found)
+    assert len({view.numpy().tobytes() for view in views}) == 36
+
+
+def test_rotation_and_translation_are_judged_by_three_heads():
+    """Heads that are sure, and right but for the rotation of some views of the second picture."""
+    task, batch = make_task("rotation_translation"), make_batch(2)
+    rows = torch.zeros(36, 2, 10)
+    for number in range(36):
+        truth = number // 9, 4 + number // 3 % 3, 7 + number % 3
+        rows[number, :, list(truth)] = 100.0
+    rows[:9, 1, :4] = torch.tensor([0.0, 100, 0, 0])  # nine views are taken for turned ones
+    task.logits = lambda features: rows
+    assert task.score({}, batch).tolist() == pytest.approx([0, 9 / 36 / 3], abs=1e-6)
+    # Nine of 72 rows of the rotation's head are wrong by 100.
+    assert float(task.loss({}, batch)) == pytest.approx(100 * 9 / 72, abs=1e-3)
+
+
 @pytest.mark.parametrize("size", [24, 32, 64, 31])
 def test_unshuffling_a_jigsaw_gives_its_pieces(size):
     task, batch = make_task("jigsaw"), make_batch(size=size)

@@ -14,6 +14,31 @@ def test_mean_is_the_plain_mean():
     np.testing.assert_allclose(found, [0.3, 0.5], atol=1e-7)
 
 
+def test_summed_weighs_a_task_by_its_views():
+    """As if the probabilities of its transformations were summed: rotation has 4 parts of 13."""
+    rng = np.random.default_rng(0)
+    counts = {"vertical": 3, "horizontal": 3, "rotation": 4, "jigsaw": 3}
+    true = {name: rng.random((5, count)) for name, count in counts.items()}  # probabilities
+    scores = {name: 1 - found.mean(1) for name, found in true.items()}
+    expected = 1 - np.sum([found.sum(1) for found in true.values()], axis=0) / 13
+    found = fusion.combine(scores, "summed", fusion.Calibration({}, counts=counts))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    shares = fusion.contributions(dict.fromkeys(counts, np.ones(1)), "summed",
+                                  fusion.Calibration({}, counts=counts))  # fmt: skip
+    assert shares["rotation"] == pytest.approx(4 / 13)
+    np.testing.assert_allclose(
+        fusion.combine(scores, "summed"), fusion.combine(scores, "mean"), atol=1e-7
+    )
+
+
+def test_both_plain_scores_are_written_where_they_differ():
+    known = fusion.Calibration({}, counts={"rotation": 4, "jigsaw": 3})
+    assert scoring.plain_beside("mean", known) == ["summed"]
+    assert scoring.plain_beside("summed", known) == ["mean"]
+    assert scoring.plain_beside("evidence", known) == []
+    assert scoring.plain_beside("mean", fusion.Calibration({}, counts={"a": 3, "b": 3})) == []
+
+
 def test_calibration_is_the_share_of_normal_objects_below():
     rng = np.random.default_rng(0)
     normal = rng.beta(1, 20, 5000)

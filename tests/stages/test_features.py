@@ -2,13 +2,17 @@
 
 import cv2
 import h5py
+import made_files
 import numpy as np
+import pytest
 import torch
 
 from ssmtl import networks
+from ssmtl.core.errors import InputError
+from ssmtl.formats.features import read_features
 from ssmtl.formats.frames import Frames
 from ssmtl.media.crops import crop
-from ssmtl.stages.features import DIRECTIONS, flow_rows, reduced
+from ssmtl.stages.features import DIRECTIONS, flow_rows, reduced, write_image_features
 
 
 def texture(rng, height=96, width=160):
@@ -68,3 +72,50 @@ def test_rows_are_those_of_the_cubes(copy):
             portrait = crop(torch.from_numpy(pictures[number]), torch.from_numpy(own), 32)
             again = network.features(portrait, 32).numpy()[0]
             assert np.allclose(group["embedding"][row], again, rtol=1e-3, atol=1e-4)
+
+
+def write_pictures(path, counts, size, split_seed=0):
+    rng = np.random.default_rng(split_seed)
+    pictures = {
+        name: rng.integers(0, 256, (count, 1, size, size, 3), dtype=np.uint8)
+        for name, count in counts.items()
+    }
+    return made_files.write_images(path, pictures, settings={"size": size})
+
+
+def test_rows_are_those_of_the_pictures(tmp_path):
+    """As the network gives them one by one, and mixed with the next of the class, by hand."""
+    counts = {"cat": 3, "dog": 2}
+    images = write_pictures(tmp_path / "images.h5", counts, 8)
+    seen = write_pictures(tmp_path / "seen.h5", counts, 40)
+    settings = {"network": "random", "seed": 0, "size": 40, "batch": 2}
+    for split in ("train", "test"):
+        write_image_features(
+            tmp_path / f"{split}.h5", images=images, seen=seen, split=split, settings=settings,
+            code="x",
+        )  # fmt: skip
+    network = networks.load("random")
+    with read_features(tmp_path / "train.h5") as found, h5py.File(seen) as wide:
+        for label, count in counts.items():
+            pictures = wide[label]["cubes"][:, 0]
+            with h5py.File(images) as rows:
+                assert found[label].attrs["cubes"] == rows[label].attrs["digest"]
+            for row in range(count):
+                other = pictures[(row + 1) % count].astype(int)
+                both = ((pictures[row].astype(int) + other) // 2).astype(np.uint8)
+                for name, picture in (("embedding", pictures[row]), ("altered", both)):
+                    alone = network.features(torch.from_numpy(picture[None]), 40).numpy()[0]
+                    assert np.allclose(found[label][name][row], alone, rtol=1e-3, atol=1e-4)
+    with read_features(tmp_path / "test.h5") as found:
+        assert set(found["cat"]) == {"embedding"}
+
+
+def test_pictures_of_another_data_set_are_refused(tmp_path):
+    images = write_pictures(tmp_path / "images.h5", {"cat": 3}, 8)
+    seen = write_pictures(tmp_path / "seen.h5", {"cat": 2}, 40)
+    settings = {"network": "random", "seed": 0, "size": 40, "batch": 2}
+    with pytest.raises(InputError, match="other pictures of cat"):
+        write_image_features(
+            tmp_path / "out.h5", images=images, seen=seen, split="test", settings=settings, code="x"
+        )
+    assert not (tmp_path / "out.h5").exists()

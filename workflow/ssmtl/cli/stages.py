@@ -158,6 +158,20 @@ def features(
     """
 
 
+@command(STAGES, "ssmtl.stages.features:write_image_features")
+def image_features(
+    output: Path, /, *, images: Path, seen: Path, split: Split, settings: Features
+) -> None:
+    """What a frozen network makes of pictures, for the tasks without training.
+
+    Args:
+        output: features.h5.
+        images: images.h5, whose rows these are.
+        seen: The same pictures at the side features.size, which the network sees.
+        split: Split of the data set.
+    """
+
+
 @command(STAGES)
 def images(
     output: Path,

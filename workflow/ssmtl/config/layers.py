@@ -1,6 +1,8 @@
 """Whose values win: defaults, the config's section, the model's, the data set's, a variant's."""
 
 import copy
+import os
+import re
 from collections.abc import Iterable
 from functools import cache
 
@@ -99,7 +101,28 @@ def entry(kind: type[Dataset | ImageDataset], values: dict, place: str, name: st
     found = kind.parse(values, place).model_dump(exclude=set(SECTIONS), exclude_none=True)
     if "released" in found:
         found["released"] = located(found["released"])
+    if "path" in found:
+        found["path"] = from_environment(found["path"], f"{place}.path")
     return {"path": f"data/{name}"} | found
+
+
+def from_environment(path: str, place: str) -> str:
+    """A path with the values of variables, as a shell reads `${NAME}` and `${NAME:-default}`.
+
+    InputError for a variable that is neither set nor has a default; place: the key of the path.
+    """
+
+    def value(match: re.Match) -> str:
+        name, default = match["name"], match["default"]
+        found = os.environ.get(name) or default
+        if found is None:
+            raise InputError(
+                f"config: {place}: the environment variable {name} is not set; set it, or write "
+                f"${{{name}:-folder}} for what is used without it"
+            )
+        return found
+
+    return re.sub(r"\$\{(?P<name>\w+)(:-(?P<default>[^}]*))?\}", value, path)
 
 
 def run(config: dict) -> dict:

@@ -26,6 +26,11 @@ SECTIONS: dict[str, type[Settings]] = {
     "watch": Watch,
 }
 
+PATH = (
+    "Folder of the data set, data/{name} where it is not given; `${NAME}` in it is an environment "
+    "variable, `${NAME:-folder}` one with what is taken where it is not set."
+)
+
 Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Distinct]
 
 
@@ -74,9 +79,7 @@ class Dataset(Settings):
     reader: str = Field(
         description="How the files are laid out; a file in workflow/ssmtl/datasets/video."
     )
-    path: str | None = Field(
-        None, description="Folder of the data set; data/{name} where it is not given."
-    )
+    path: str | None = Field(None, description=PATH)
     options: dict[str, Any] = Field(
         {},
         description="Options of the reader, such as `variant` of ucsd or the numbers of demo "
@@ -144,16 +147,15 @@ class Dataset(Settings):
 
 
 class ImageDataset(Settings):
-    """A data set of pictures. It may change any key of the images, train and score sections."""
+    """A data set of pictures. It may change any key of the images, features, train and score
+    sections."""
 
     respelt = {"classes": ([], "null, for all")}  # noqa: RUF012
 
     reader: str = Field(
         description="How the files are laid out; a file in workflow/ssmtl/datasets/images."
     )
-    path: str | None = Field(
-        None, description="Folder of the data set; data/{name} where it is not given."
-    )
+    path: str | None = Field(None, description=PATH)
     options: dict[str, Any] = Field(
         {}, description="Options of the reader, such as `name` of torchvision."
     )
@@ -173,6 +175,7 @@ class ImageDataset(Settings):
     )
     notes: list[str] = Field([], description="Sentences that the pages show with the results.")
     images: Annotated[Images, Changes] = changes(Images)
+    features: Annotated[Features, Changes] = changes(Features)
     train: Annotated[Train, Changes] = changes(Train)
     score: Annotated[Score, Changes] = changes(Score)
 
@@ -213,6 +216,6 @@ class Config(Settings):
         {},
         description=(
             "Named image data sets, none of them named as one of `datasets`. Each may change any "
-            "key of the images, train and score sections."
+            "key of the images, features, train and score sections."
         ),
     )

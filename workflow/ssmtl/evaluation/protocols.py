@@ -26,6 +26,7 @@ from ssmtl.formats import hdf5, tables
 from ssmtl.formats.calibration import read_calibration
 from ssmtl.formats.images import read_images
 from ssmtl.formats.scores import columns_of, read_scores
+from ssmtl.scoring.settings import PLAIN
 
 PROTOCOLS = ("one_vs_all", "out_of_distribution", "presentation_attack")
 PIXEL = "pixel"  # the model name of the pixel baselines, which have no seed
@@ -306,18 +307,67 @@ LABELS = {
 }
 SHOWN = ("auroc", "eer", "apcer_at_bpcer5", "acer")  # those that get a table
 SCORES = {"pca": "PCA of pixels", "nearest": "nearest picture"}
+OVERALL = {  # the case whose figures stand for the whole
+    "one_vs_all": "mean",
+    "out_of_distribution": "mean",
+    "presentation_attack": "pooled",
+}
+STAR = "*"  # of scores that use a network which knows other pictures
 
 
 def compared(summary: pd.DataFrame) -> list[tuple[str, str]]:
-    """The (model, column) set side by side: each model's combined score, the pixel baselines."""
+    """The (model, column) set side by side: each model's combined score, the other plain fusion of
+    the same tasks where it has one, the pixel baselines."""
     pairs = summary[["model", "column"]].drop_duplicates()
-    chosen = pairs[(pairs["column"] == "combined") | (pairs["model"] == PIXEL)]
+    chosen = pairs[pairs["column"].isin(["combined", *PLAIN]) | (pairs["model"] == PIXEL)]
     return list(chosen.itertuples(index=False, name=None))
 
 
 def score_name(model: str, column: str) -> str:
     """A score as a reader sees it."""
-    return SCORES.get(column, column) if model == PIXEL else model.replace("_", " ")
+    if model == PIXEL:
+        return SCORES.get(column, column)
+    return model.replace("_", " ") + (f", {column}" if column in PLAIN else "")
+
+
+def score_names(summary: pd.DataFrame) -> list[str]:
+    """The names of the compared scores, those that use a pretrained network with a star."""
+    known = set(pretrained_networks(summary))
+    return [score_name(m, c) + (STAR if m in known else "") for m, c in compared(summary)]
+
+
+def pretrained_networks(summary: pd.DataFrame) -> dict[str, str]:
+    """The network that each model uses which was trained on other pictures, by model."""
+    if "pretrained" not in summary:
+        return {}
+    pairs = summary[["model", "pretrained"]].drop_duplicates().fillna("")
+    return {model: name for model, name in pairs.itertuples(index=False, name=None) if name}
+
+
+def with_pretrained(summary: pd.DataFrame, networks: dict[str, str]) -> pd.DataFrame:
+    """A summary with the column `pretrained`, "" for models that learn from its pictures alone."""
+    summary = summary.copy()
+    summary.insert(len(KEYS), "pretrained", summary["model"].map(networks).fillna(""))
+    return summary
+
+
+def winners_text(summary: pd.DataFrame, case: str) -> str:
+    """Who has the highest AUROC in a case, and who of those without a pretrained network."""
+    over = summary[summary["case"] == case].set_index(["model", "column"])
+    known, pairs = pretrained_networks(summary), compared(summary)
+    names = dict(zip(pairs, score_names(summary), strict=True))
+
+    def best(among: list[tuple[str, str]]) -> tuple[str, str]:
+        return max(among, key=lambda pair: over.loc[pair, f"{HIGHER}_mean"])
+
+    def said(pair: tuple[str, str]) -> str:
+        return f"{names[pair]} ({cell(over.loc[pair], HIGHER)} %)"
+
+    first = best(pairs)
+    text = f"{said(first)} has the highest AUROC"
+    if first[0] in known and (own := [pair for pair in pairs if pair[0] not in known]):
+        text += f"; of what learns from the normal pictures alone, {said(best(own))}"
+    return text
 
 
 def cell(row: pd.Series, figure: str) -> str:
@@ -355,6 +405,7 @@ def read_summary(path: Path) -> pd.DataFrame:
     text = (*KEYS, "protocol", "dataset")
     cells = tables.read_cells(path)
     missing = {*text, "auroc_mean", "seeds"} - set(cells)
+    text = (*text, *(["pretrained"] if "pretrained" in cells else []))
     if missing or cells.empty:
         raise InputError(
             f"{path}: no {'column ' + ', '.join(sorted(missing)) if missing else 'rows'}; give the "
@@ -377,7 +428,7 @@ def summary_text(summary: pd.DataFrame) -> str:
     counted = f"{several(cases, 'case')}, {several(about['seeds'], 'seed')}"
     lines = [f"{about['dataset']}, {about['protocol']}: {counted}", ""]
     for figure in figures:
-        head = [f"{LABELS[figure]}, %", *(score_name(*score) for score in scores)]
+        head = [f"{LABELS[figure]}, %", *score_names(summary)]
         rows = [head]
         for (_, case), part in summary.groupby(["level", "case"], sort=False):
             by_score = {(row["model"], row["column"]): row for _, row in part.iterrows()}
@@ -390,4 +441,9 @@ def summary_text(summary: pd.DataFrame) -> str:
         ] + [""]
     first = score_name(*scores[0])
     lines += [f"{first}: {sentence}" for sentence in reductions_text(summary)]
+    lines.append(winners_text(summary, OVERALL[about["protocol"]]))
+    lines += [
+        f"{STAR} {score_name(model, '')} uses {name}, trained on other pictures"
+        for model, name in pretrained_networks(summary).items()
+    ]
     return "\n".join(lines).rstrip()

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ssmtl.core.settings import Changes, Distinct, Name, Odd, Settings
 from ssmtl.learning.settings import Train
-from ssmtl.scoring.settings import Score
+from ssmtl.scoring.settings import Fusion, Score
 
 
 class Evaluate(Settings):
@@ -103,7 +103,7 @@ class Sensitivity(Settings):
     """Grids of `results/{dataset}/sensitivity.html`, each with the configured value added. Nothing
     is chosen by it."""
 
-    fusion: Annotated[list[Literal["mean", "ecdf", "fisher", "evidence"]], Distinct] = Field(
+    fusion: Annotated[list[Fusion], Distinct] = Field(
         ["mean", "ecdf", "fisher", "evidence"], description="Combinations of the task scores."
     )
     cell: Annotated[list[Annotated[int, Field(ge=1)]], Distinct] = Field(

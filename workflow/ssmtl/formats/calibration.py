@@ -1,6 +1,7 @@
 """calibration.h5: ascending quantiles of each task's score on normal objects, a data set per task.
 
-A task's attribute `weight` is what it counts in fusion `evidence`; the attribute `combined` has the
+A task's attribute `weight` is what it counts in fusion `evidence`, its attribute `count` how many
+views its score is a mean over; the attribute `combined` has the
 quantiles of the combined score.
 """
 

@@ -1,4 +1,7 @@
-"""features.h5: what is measured of each object of a shard's `cubes.h5`, row by row."""
+"""features.h5: what is measured of each object of a shard's `cubes.h5`, row by row.
+
+Or of each picture of an `images.h5`: then without the flow.
+"""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,10 +18,12 @@ FEATURES = Layout(
     "features",
     {
         # Optical flow within the box by direction, from right over down, left and up.
-        "flow": Column("f4", ("objects", DIRECTIONS), low=0),
+        # Of video only.
+        "flow": Column("f4", ("objects", DIRECTIONS), low=0, optional=True),
         "embedding": EMBEDDING,
-        # Of the crop turned by a quarter, for calibration only.
-        "turned": EMBEDDING.maybe(),
+        # Of an anomaly made of it, for calibration only: the crop turned by a quarter, or the
+        # picture mixed with another.
+        "altered": EMBEDDING.maybe(),
     },
     {"cubes": Attribute("str")},  # the digest of the clip's cubes
     about={"split": hdf5.SPLIT},

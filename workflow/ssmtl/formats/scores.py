@@ -15,7 +15,7 @@ from ssmtl.formats import hdf5
 from ssmtl.formats.detections import BOX, FRAME, check_boxes
 from ssmtl.formats.hdf5 import Attribute, Column, Layout
 
-OTHERS = ("combined", "speed")  # columns that are no task's
+OTHERS = ("combined", "mean", "summed", "speed")  # columns that are no task's
 
 
 def columns_of(file: h5py.File) -> list[str]:

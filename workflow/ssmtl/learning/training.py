@@ -372,6 +372,11 @@ def fit(model: models.Model, samples: Samples, rows: np.ndarray) -> None:
             f"train.tasks: {', '.join(t for t, k in model.tasks.items() if k.measured)} need "
             "--features, made by `ssmtl features`"
         )
+    if missing := [name for name in model.measured if name not in samples.measured[0]]:
+        raise InputError(
+            f"{samples.measured[0].file.filename}: has no {missing[0]}, which a task of "
+            "train.tasks needs; pictures have an embedding only"
+        )
     targets |= {name: samples.rows_of(name, kept) for name in model.measured}
     for task in model.tasks.values():
         task.fit(targets)

@@ -44,6 +44,12 @@ def sampled(pictures: Tensor, which: Tensor, boxes: Tensor, size: int) -> Tensor
     return torch.cat(crops).permute(0, 2, 3, 1)
 
 
+def mixed(pictures: Tensor) -> Tensor:
+    """The mean of each picture and the next one, of the last and the first: uint8 (N, ...)."""
+    both = pictures.to(torch.int16) + pictures.roll(-1, 0)
+    return (both // 2).to(torch.uint8)
+
+
 def uploaded(pictures: list[np.ndarray], device: torch.device) -> Tensor:
     """Pictures of one size on a GPU, uint8 (F, H, W, 3), by one copy that nobody waits for."""
     shape = (len(pictures), *pictures[0].shape)

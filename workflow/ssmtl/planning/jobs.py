@@ -14,6 +14,7 @@ from ssmtl.planning.pictures import ImageDataset
 from ssmtl.planning.registry import STAGES
 from ssmtl.planning.tasks import measured
 from ssmtl.planning.video import VideoDataset
+from ssmtl.scoring.settings import PLAIN
 
 
 class Wildcards(Protocol):
@@ -349,9 +350,31 @@ class Jobs:
         """The class whose pictures are normal, as an option; all where it is `all`."""
         return "" if wildcards.normal == "all" else f"--groups {shlex.quote(wildcards.normal)}"
 
+    def seen_options(self, wildcards: Wildcards) -> str:
+        """The options of the pictures that a frozen network sees, which are of its own size."""
+        size = self.settings("features", wildcards)["size"]
+        return tree.flags(self.settings("images", wildcards) | {"size": size})
+
+    def image_networks(self, wildcards: Wildcards) -> list[str]:
+        """The file of the network of a data set of pictures, where it is one."""
+        return self.pictures(wildcards.imageset).network_files()
+
+    def image_features(self, split: str) -> Callable:
+        """features.h5 of a split's pictures, where a task of the model needs it."""
+
+        def found(wildcards: Wildcards) -> list[str]:
+            tasks = self.settings("train", wildcards)["tasks"]
+            if not any(measured(task) for task in tasks):
+                return []
+            source = getattr(wildcards, "source", wildcards.imageset)
+            place = {"imageset": wildcards.imageset, "source": source, "split": split}
+            return [paths.IMAGE_FEATURES.format(**place)]
+
+        return found
+
     def image_calibration(self, wildcards: Wildcards) -> str | list:
         """The calibration of a model of pictures, where its scores are combined by one."""
-        if self.settings("score", wildcards)["fusion"] == "mean":
+        if self.settings("score", wildcards)["fusion"] in PLAIN:
             return []
         folder = paths.IMAGE_RUN.format(
             imageset=wildcards.imageset,

@@ -13,6 +13,8 @@ RELEASE = "results/{dataset}/release/{model}/seed{seed}"
 WATCHER = "results/{dataset}/watcher/{model}/seed{seed}"
 
 IMAGES = "results/{imageset}/data/{source}/{split}/images.h5"
+SEEN_IMAGES = "results/{imageset}/data/{source}/{split}/seen.h5"
+IMAGE_FEATURES = "results/{imageset}/data/{source}/{split}/features.h5"
 IMAGE_RUN = "results/{imageset}/models/{normal}/{model}/seed{seed}"
 PIXEL_RUN = "results/{imageset}/models/{normal}/pixel"
 

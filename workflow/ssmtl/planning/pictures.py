@@ -8,6 +8,7 @@ from ssmtl import config as tree
 from ssmtl.core.errors import InputError
 from ssmtl.datasets import images as readers
 from ssmtl.planning import paths
+from ssmtl.planning.tasks import measured
 
 
 class ImageDataset:
@@ -41,6 +42,22 @@ class ImageDataset:
             "reader": self.data["reader"],
             "path": self.data["path"],
             "options": json.dumps(self.data["options"], sort_keys=True),
+        }
+
+    def network_files(self) -> list[str]:
+        """The file of the frozen network, where it is given by a path."""
+        network = self.settings("features")["network"]
+        return [network] if "/" in network else []
+
+    @cached_property
+    def pretrained(self) -> dict[str, str]:
+        """The network of each model that uses one which was trained on other pictures."""
+        network = self.settings("features")["network"]
+        return {
+            model: network
+            for model in self.data["models"]
+            if network != "random"
+            and any("embedding" in measured(t) for t in self.settings("train", model)["tasks"])
         }
 
     @cached_property

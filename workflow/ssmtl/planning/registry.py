@@ -100,6 +100,14 @@ STAGES: dict[str, Stage] = {
         time=Demand(60, 60),
         timed=True,
     ),
+    "image_features": Stage(
+        ("ssmtl.stages.features:write_image_features",),
+        settings="features",
+        writes=("features",),
+        memory=Demand(8),
+        time=Demand(60, 60),
+        timed=True,
+    ),
     "images": Stage(
         ("ssmtl.stages.images:make_images",),
         settings="images",

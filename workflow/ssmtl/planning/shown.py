@@ -72,7 +72,9 @@ def protocol_plan(data: ImageDataset) -> str:
     shown = {
         "dataset": {key: data.data[key] for key in ("reader", "path", "options")},
         "images": data.settings("images"),
+        **({"features": data.settings("features")} if data.pretrained else {}),
         method: full,
         f"different from {method}": changes,
     }
-    return as_json({"references": references, "notes": data.data["notes"], "settings": shown})
+    plan = {"references": references, "pretrained": data.pretrained, "notes": data.data["notes"]}
+    return as_json(plan | {"settings": shown})

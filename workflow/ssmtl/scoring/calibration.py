@@ -54,11 +54,13 @@ def calibrate(
             shares = task_weights(model.model, made)
         about = objects_settings(*samples.pairs[0], *samples.measured[:1])
     quantiles = {name: quantiles_of(values) for name, values in scores.items()}
-    combined = combine(scores, settings.fusion, Calibration(quantiles, shares))
+    known = Calibration(quantiles, shares, counts_of(model.model))
+    combined = combine(scores, settings.fusion, known)
     with store.create(output, "calibration", settings, objects=json.dumps(about)) as file:
         for name, values in quantiles.items():
             file[name] = values
             file[name].attrs["weight"] = shares[name]
+            file[name].attrs["count"] = known.counts[name]
         file.attrs["combined"] = quantiles_of(combined)
         store.set_attributes(file, computed=model.computed)
         hdf5.complete(file, calibration_file.CALIBRATION)
@@ -74,7 +76,8 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
             )
         rows = split_of(samples, card).calibration
         parts = [
-            model(samples.read(part), {}) for part in np.split(rows, range(batch, len(rows), batch))
+            model(samples.read(part), measured_of(samples, model.model, part))
+            for part in np.split(rows, range(batch, len(rows), batch))
         ]
     else:
         held, radius = set(calibration_clips(card)), card["spec"]["radius"]
@@ -87,6 +90,11 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
             batches = stored_batches(*pair, radius, batch, measured)
             parts.append(clip_scores(model, batches, name))
     return concatenated(parts, list(model.tasks))
+
+
+def measured_of(samples: Samples, model, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What the model's tasks have measured of rows in ascending order, by name (n, D)."""
+    return {name: samples.rows_of(name, rows).numpy() for name in model.measured}
 
 
 def made_scores(model, card: dict, samples: Samples, batch_size: int, device) -> dict:
@@ -144,6 +152,11 @@ def split_of(samples: Samples, card: dict) -> Split:
     return held_out(samples, settings["validation"], settings.get("calibration"), card["seed"])
 
 
+def counts_of(model) -> dict[str, int]:
+    """Per task how many views its score is a mean over."""
+    return {name: task.count for name, task in model.tasks.items()}
+
+
 def calibration_clips(card: dict) -> list[str]:
     """The normal clips that calibrate; cards of version 0.1 have none but the validation's."""
     about = card["train"]
@@ -168,15 +181,14 @@ def objects_settings(*groups: h5py.Group | None) -> dict:
     return found
 
 
-def calibration_for(
-    calibration: Path | None, settings: Score, model, about: dict
-) -> Calibration | None:
-    """The calibration of a model's scores, if there is one, checked against what is scored.
+def calibration_for(calibration: Path | None, settings: Score, model, about: dict) -> Calibration:
+    """The calibration of a model's scores, checked against what is scored.
 
-    about: the settings of its objects' stages.
+    Without a file it knows no quantiles, which the plain fusions do without. about: the settings
+    of the objects' stages.
     """
     if calibration is None:
-        return None
+        return Calibration({}, counts=counts_of(model.model))
     found = read_calibration(calibration, settings.task_options, model.tasks)
     check_objects(calibration, about)
     return found
@@ -201,7 +213,8 @@ def read_calibration(path: Path, task_options: dict, tasks: Iterable[str]) -> Ca
             )
         quantiles = {name: file[name][:] for name in file}
         weights = {name: float(store.attribute(file[name], "weight", 1)) for name in file}
-        return Calibration(quantiles, weights)
+        counts = {name: int(store.attribute(file[name], "count", 1)) for name in file}
+        return Calibration(quantiles, weights, counts)
 
 
 def check_objects(calibration: Path, found: dict) -> None:

@@ -1,5 +1,6 @@
 """How the tasks scores of an object become one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,14 +12,16 @@ TAIL = 0.99  # beyond this quantile of normal scores the tail is taken as expone
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of the task scores on normal objects.
+    """What is known of the tasks and of their scores on normal objects.
 
     quantiles: per task ascending ones (Q,); weights: per task what it counts in `evidence`, all
-    the same where none are given.
+    the same where none are given; counts: per task how many views its score is a mean over, 1
+    where none is given.
     """
 
     quantiles: dict[str, np.ndarray]
     weights: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def combine(
@@ -26,10 +29,12 @@ def combine(
 ) -> np.ndarray:
     """The combined score of every object, float32 (N,) in [0, 1].
 
-    fusion `mean`: the mean of the task scores [P]. `ecdf`: the mean of the shares F of normal
-    objects that score lower. `fisher`: the mean of -log(1 - F), as in Fisher's method of combining
-    p-values, over its largest value, so that one very unlikely task is not averaged away [D].
-    `evidence`: the weighted quadratic mean of tails that saturate [D]; see `tail`.
+    fusion `mean`: the mean of the task scores [P]. `summed`: their mean weighted by how many views
+    each is a mean over, as if views were summed within a task before the mean over tasks. `ecdf`:
+    the mean of the shares F of normal objects that score lower. `fisher`: the mean of -log(1 - F),
+    as in Fisher's method of combining p-values, over its largest value, so that one very unlikely
+    task is not averaged away [D]. `evidence`: the weighted quadratic mean of tails that saturate
+    [D]; see `tail`.
     """
     parts = np.sum(list(contributions(scores, fusion, calibration).values()), axis=0)
     if fusion == "evidence":
@@ -44,6 +49,9 @@ def contributions(
     shares = dict.fromkeys(scores, 1 / len(scores))
     if fusion == "mean":
         parts = scores
+    elif fusion == "summed":
+        counts = calibration.counts if calibration else {}
+        parts, shares = scores, normalised({name: counts.get(name, 1) for name in scores})
     elif fusion == "evidence":
         parts = {n: tail(v, calibration.quantiles[n]) ** 2 for n, v in scores.items()}
         shares = weights_of(list(scores), calibration)
@@ -60,9 +68,13 @@ def contributions(
 
 def weights_of(names: list[str], calibration: Calibration) -> dict[str, float]:
     """The weights of tasks, their sum 1; equal ones where none tells anything."""
-    weights = {name: calibration.weights.get(name, 1.0) for name in names}
+    return normalised({name: calibration.weights.get(name, 1.0) for name in names})
+
+
+def normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights over their sum; equal ones where that is 0."""
     total = sum(weights.values())
-    return {name: weight / total if total else 1 / len(names) for name, weight in weights.items()}
+    return {name: weight / total if total else 1 / len(weights) for name, weight in weights.items()}
 
 
 def dominant_task(

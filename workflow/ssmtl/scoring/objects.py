@@ -120,6 +120,11 @@ def measured_rows(model: models.Model, features: h5py.Group | None, where: str) 
         raise InputError(
             f"{where}: the model has tasks that need --features, made by `ssmtl features`"
         )
+    if missing := [name for name in model.measured if name not in features]:
+        raise InputError(
+            f"{features.file.filename}: has no {missing[0]}, which a task of the model needs; "
+            "pictures have an embedding only"
+        )
     return {name: features[name] for name in model.measured}
 
 

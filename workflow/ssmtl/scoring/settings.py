@@ -6,6 +6,9 @@ from pydantic import Field
 
 from ssmtl.core.settings import Engine, Precision, Settings
 
+Fusion = Literal["mean", "summed", "ecdf", "fisher", "evidence"]
+PLAIN = ("mean", "summed")  # fusions of the task scores as they are: these need no calibration
+
 
 class Score(Settings):
     """Object scores."""
@@ -17,13 +20,14 @@ class Score(Settings):
     batch: int = Field(256, ge=1, description="Cubes scored at once.")
     precision: Precision = "auto"
     engine: Engine = "auto"
-    fusion: Literal["mean", "ecdf", "fisher", "evidence"] = Field(
+    fusion: Fusion = Field(
         "mean",
         description=(
-            "Combined score: mean of the task scores [P]; or, with F the share of normal objects "
-            "of the held-out training clips that score lower, mean of F (ecdf) or of -log(1 - F) "
-            "(fisher), or the quadratic mean of saturating -log(1 - F), weighted by how well each "
-            "task tells anomalies made of normal objects (evidence) [D]."
+            "Combined score: mean of the task scores [P]; the same with a task's transformations "
+            "summed before, so that rotation has 4 parts of 13 (summed); or, with F the share of "
+            "normal objects of the held-out training clips that score lower, mean of F (ecdf) or "
+            "of -log(1 - F) (fisher), or the quadratic mean of saturating -log(1 - F), weighted by "
+            "how well each task tells anomalies made of normal objects (evidence) [D]."
         ),
     )
     task_options: dict[str, dict[str, Any]] = Field(

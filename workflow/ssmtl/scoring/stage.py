@@ -38,7 +38,7 @@ from ssmtl.scoring.objects import (
     name_of,
     stored_batches,
 )
-from ssmtl.scoring.settings import Score
+from ssmtl.scoring.settings import PLAIN, Score
 from ssmtl.stages.cubes import check_clips
 from ssmtl.stages.features import load_network
 from ssmtl.stages.settings import Cubes, Features, Teachers
@@ -161,10 +161,17 @@ def scored_by(card: dict) -> dict:
 
 def check_fusion(calibration: Path | None, settings: Score) -> None:
     """InputError for a fusion that a calibration is needed for, and none."""
-    if settings.fusion != "mean" and calibration is None:
+    if settings.fusion not in PLAIN and calibration is None:
         raise InputError(
             f"score: --fusion {settings.fusion} needs --calibration, made by `ssmtl calibrate`"
         )
+
+
+def plain_beside(fusion: str, known: Calibration) -> list[str]:
+    """Of the plain fusions the other one, where this is one and tasks differ in their views."""
+    if fusion not in PLAIN or len(set(known.counts.values())) < 2:
+        return []
+    return [name for name in PLAIN if name != fusion]
 
 
 def write_scores(
@@ -173,15 +180,18 @@ def write_scores(
     clips: Iterable[Clip],
     count: int,
     about: dict,
-    known: Calibration | None,
+    known: Calibration,
     settings: Score,
 ) -> None:
     """Writes the task scores of `count` clips, the combined one and, of video, the baseline.
 
+    Of pictures also what the other plain fusion makes of them, where that is another score.
+
     about: the attributes of the file; only pictures have a `dataset`.
     """
     video = "dataset" not in about
-    columns = [*model.tasks, "combined", *(["speed"] if video else [])]
+    beside = [] if video else plain_beside(settings.fusion, known)
+    columns = [*model.tasks, "combined", *beside, *(["speed"] if video else [])]
     with (
         store.create(output, "scores", settings, columns=json.dumps(columns), **about) as out,
         memory_errors("score", "lower score.batch, or free the GPU"),
@@ -190,6 +200,7 @@ def write_scores(
             name = name_of(clip.group)
             scores = clip_scores(model, clip.batches, name)
             extra = {"combined": combine(scores, settings.fusion, known)}
+            extra |= {name: combine(scores, name, known) for name in beside}
             if video:
                 extra["speed"] = box_speed(**clip.places)
             check_range(extra, name)

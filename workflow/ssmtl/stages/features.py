@@ -1,33 +1,40 @@
 """Stage `features`: what is measured of each object for the tasks that need no training.
 
 `flow`: how the object's pixels move from its frame to the next, by dense optical flow within its
-box. `embedding`: what a frozen network makes of its crop. `turned`, of the training split: what it
+box. `embedding`: what a frozen network makes of its crop. `altered`, of the training split: what it
 makes of that crop turned by a quarter, an anomaly made of a normal object, by which calibration
 weighs the task. Rows are those of `cubes.h5`.
+
+Stage `image_features`: the embedding of pictures, and in training `altered`, of the mean of a
+picture and another one of its class. The network sees pictures at a size of its own, larger than
+what is learnt from.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import torch
 
 from ssmtl import networks
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
+from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
 from ssmtl.formats import hdf5
-from ssmtl.formats.cubes import read_cubes
+from ssmtl.formats.cubes import open_cubes, read_cubes
 from ssmtl.formats.features import DIRECTIONS, FEATURES
 from ssmtl.formats.frames import Frames, read_frames
+from ssmtl.formats.images import read_images
 from ssmtl.media import blocks
-from ssmtl.media.blocks import Window
+from ssmtl.media.blocks import Window, mixed
 from ssmtl.stages.settings import Features
 
 BLOCK = 1024  # objects that are measured together
-NAMES = {"train": ("flow", "embedding", "turned"), "test": ("flow", "embedding")}
+NAMES = {"train": ("flow", "embedding", "altered"), "test": ("flow", "embedding")}
 
 
 def seen_features(
@@ -51,8 +58,8 @@ def seen_features(
         size, batch = settings.size, settings.batch
         crops = window.cubes(frame, box, 0, size)[:, 0]
         found["embedding"] = embedded(network, crops, size, batch)
-        if "turned" in names:
-            found["turned"] = embedded(network, crops.rot90(1, (1, 2)), size, batch)
+        if "altered" in names:
+            found["altered"] = embedded(network, crops.rot90(1, (1, 2)), size, batch)
     return found
 
 
@@ -151,6 +158,63 @@ def write_features(
                 store.set_attributes(out, cubes=contents)
                 hdf5.complete(out, FEATURES)
         parts.merge(split=split)
+
+
+def write_image_features(
+    output: Path, *, images: Path, seen: Path, split: str, settings: Features, code: str
+) -> None:
+    """Writes `features.h5` of a split's pictures.
+
+    images: `images.h5`, whose rows these are; seen: the same pictures at the size that the network
+    sees them in. InputError where the two hold other pictures.
+    """
+    device = chosen_device()
+    network = load_network(("embedding",), settings, device)
+    with (
+        read_images(images) as rows,
+        read_images(seen) as wide,
+        store.Parts(output, "features", settings) as parts,
+    ):
+        given = store.file_digest(settings.network)
+        for label in progress(list(rows), "image_features", "class"):
+            group = rows[label]
+            check_same_pictures(group, wide, label)
+            mark = store.digest(settings, code, split, given, group.attrs["digest"])
+            if parts.has(label, mark):
+                continue
+            with (
+                parts.write(label, mark) as out,
+                memory_errors("image_features", "lower features.batch, or free the GPU"),
+            ):
+                found = picture_features(network, open_cubes(wide[label]), split, settings)
+                for name, values in found.items():
+                    out[name] = values
+                out.attrs["cubes"] = group.attrs["digest"]
+                hdf5.complete(out, FEATURES)
+        parts.merge(split=split)
+
+
+def check_same_pictures(group: h5py.Group, wide: h5py.File, label: str) -> None:
+    """InputError unless the file has the class's pictures in the same order."""
+    if label not in wide or not np.array_equal(group["name"][:], wide[label]["name"][:]):
+        raise InputError(
+            f"{wide.filename}: other pictures of {label} than {group.file.filename} has; delete "
+            "both and make them again"
+        )
+
+
+def picture_features(network, pictures, split: str, settings: Features) -> dict[str, np.ndarray]:
+    """The rows of a class's pictures, uint8 (N, 1, S, S, 3), by name, float32 (N, D)."""
+    size, batch = settings.size, settings.batch
+    names = ("embedding", "altered") if split == "train" else ("embedding",)
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for start in range(0, len(pictures), BLOCK):
+        block = torch.from_numpy(pictures[start : start + BLOCK][:, 0]).to(network.mean.device)
+        found["embedding"].append(embedded(network, block, size, batch))
+        if "altered" in names:
+            found["altered"].append(embedded(network, mixed(block), size, batch))
+    empty = [np.zeros((0, 1), np.float32)]
+    return {name: np.concatenate(parts or empty) for name, parts in found.items()}
 
 
 def clip_features(frames: Frames, names, network, frame, box, settings: Features, device) -> dict:

@@ -72,12 +72,17 @@ def class_folders(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: no class folders here; put the pictures into <class>/ folders")
     for child in found:
-        if child.name == "all" or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", child.name):
-            raise InputError(
-                f"{str(child)!a}: a class may not be called so; rename the folder with letters, "
-                "digits, '_', '-' and '.' (and not 'all', which means all classes)"
-            )
+        check_class(child.name, child)
     return found
+
+
+def check_class(name: str, place: Path) -> None:
+    """InputError for a class whose name cannot be part of the results' paths; place: of what."""
+    if name == "all" or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise InputError(
+            f"{str(place)!a}: a class may not be called {name!a}; rename it with letters, digits, "
+            "'_', '-' and '.' (and not 'all', which means all classes)"
+        )
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -22,12 +22,13 @@ class Appearance(Nearest):
     Options = Options
     name = "appearance"
     measured = ("embedding",)
-    made_rows = ("turned",)
+    made_rows = ("altered",)
 
     def made(self, batch: Batch) -> tuple[Views, Batch]:
-        """The crop turned by a quarter, as no object of the scene stands."""
-        turned = {"embedding": batch.targets["turned"]}
-        return {}, replace(batch, targets=batch.targets | turned)
+        """The crop turned by a quarter, as no object of the scene stands; a picture mixed with
+        another."""
+        altered = {"embedding": batch.targets["altered"]}
+        return {}, replace(batch, targets=batch.targets | altered)
 
     def placed(self, values: Tensor) -> Tensor:
         return F.normalize(super().placed(values), dim=1)

@@ -16,6 +16,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.settings import Settings
 from ssmtl.learning.distributed import BatchNorm2d
 from ssmtl.learning.settings import TaskOptions
+from ssmtl.media.blocks import mixed
 
 Views = dict[str, Callable[[], Tensor]]
 
@@ -94,6 +95,7 @@ class Task(nn.Module):
     trained: bool = True  # whether it has views to learn from and a loss
     measured: tuple[str, ...] = ()  # the rows of features.h5 that it is fitted to and scores
     made_rows: tuple[str, ...] = ()  # those that its made anomalies need beside them
+    count: int = 1  # views that its score is a mean over
     sees: str = ""  # tasks that judge by the same evidence share one weight; "" for its own
 
     def __init__(self, shapes: Shapes):
@@ -207,13 +209,16 @@ class Transformed(Task):
     mean probability of the true one over all of them [P].
     """
 
-    count: int
     sees = "the picture"
     plain: bool = True  # whether transformation 0 leaves the picture as it is
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)
-        self.head = classifier(shapes.channels, shapes.side, self.count)
+        self.head = self.build_head(shapes)
+
+    def build_head(self, shapes: Shapes) -> nn.Module:
+        """From the features (B, C, side, side) of a view to its logits, by default (B, count)."""
+        return classifier(shapes.channels, shapes.side, self.count)
 
     def transform(self, picture: Tensor, number: int, batch: Batch) -> Tensor:
         """The picture (B, 3, 1, S, S) after transformation `number`, of the same shape."""
@@ -231,6 +236,11 @@ class Transformed(Task):
         return {name: partial(make, number) for number, name in enumerate(self.names())}
 
     test_views = views
+
+    def made(self, batch: Batch) -> tuple[Views, Batch]:
+        """Each object mixed with the next one of the batch: nearly normal, and of no kind."""
+        batch = replace(batch, cubes=mixed(batch.cubes))
+        return self.test_views(batch), batch
 
     def logits(self, features: dict[str, Tensor]) -> Tensor:
         """Of all transformed pictures, float (count, B, count)."""

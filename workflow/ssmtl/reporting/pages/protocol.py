@@ -22,6 +22,7 @@ from ssmtl.media import codec
 from ssmtl.reporting import plots
 from ssmtl.reporting.page import as_yaml, environment, flat, verdict
 from ssmtl.reporting.pages.ablation import points
+from ssmtl.scoring.settings import PLAIN
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +30,12 @@ SEEDS = 3  # of the published results
 STRIP = 10  # pictures in a row
 GAP = 2  # pixels between them
 BINS = 40
+PER_LINE = 5  # names in a line of the figure's legend
 
 TITLES = {
     "one_vs_all": "One against all",
     "out_of_distribution": "Out of distribution",
     "presentation_attack": "Presentation attacks",
-}
-OVERALL = {  # the case whose figures stand for the whole
-    "one_vs_all": "mean",
-    "out_of_distribution": "mean",
-    "presentation_attack": "pooled",
 }
 HEADLINE = (
     "Published, from memory: up to 31 % less AUROC error than a baseline of geometric "
@@ -66,14 +63,16 @@ def bars_figure(summary: pd.DataFrame) -> Figure:
     """AUROC of every case and of all cases, one bar per compared score, from chance at 50 %; with
     the standard deviation where there are several seeds. `summary`: of `protocols.summarise`."""
     colours = shades(protocols.compared(summary))
+    names = protocols.score_names(summary)
     cases = summary.groupby(["level", "case"], sort=False)
     # What is over all cases stands first.
     ordered = sorted(cases, key=lambda item: item[0][0] != "all")
     height = 0.8 / len(colours)
-    figure = Figure(figsize=(8, 0.7 + len(ordered) * (0.14 + 0.09 * len(colours))))
+    legend = 0.1 + 0.2 * -(-len(colours) // PER_LINE)  # inches
+    figure = Figure(figsize=(8, 0.4 + legend + len(ordered) * (0.14 + 0.09 * len(colours))))
     axes = figure.subplots()
     tall = figure.get_figheight()
-    figure.subplots_adjust(left=0.16, right=0.985, top=1 - 0.3 / tall, bottom=0.45 / tall)
+    figure.subplots_adjust(left=0.16, right=0.985, top=1 - legend / tall, bottom=0.45 / tall)
     for number, (score, shade) in enumerate(colours.items()):
         rows = [part[(part["model"] == score[0]) & (part["column"] == score[1])].iloc[0]
                 for _, part in ordered]  # fmt: skip
@@ -82,7 +81,7 @@ def bars_figure(summary: pd.DataFrame) -> Figure:
             np.arange(len(rows)) - 0.4 + (number + 0.5) * height, mean - 50, height, left=50,
             xerr=np.nan_to_num([100 * row["auroc_sd"] for row in rows]),
             error_kw={"linewidth": 0.6, "ecolor": plots.INK, "alpha": 0.6},
-            color=shade, label=protocols.score_name(*score),
+            color=shade, label=names[number],
         )  # fmt: skip
     axes.axvline(50, color=plots.INK, linewidth=0.6)
     axes.set_yticks(range(len(ordered)), [case for (_, case), _ in ordered])
@@ -91,7 +90,7 @@ def bars_figure(summary: pd.DataFrame) -> Figure:
     axes.set_xlim(right=100)
     axes.set_xlabel("AUROC, per cent")
     axes.grid(True, axis="x")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(colours), borderaxespad=0.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=PER_LINE, borderaxespad=0.2)
     return figure
 
 
@@ -245,9 +244,10 @@ def standings(summary: pd.DataFrame, case: str) -> list[dict]:
     by_score = {(row["model"], row["column"]): row for _, row in over.iterrows()}
     scores = protocols.compared(summary)
     own = by_score[scores[0]]["auroc_mean"]
+    names = protocols.score_names(summary)
     return [
         {
-            "name": protocols.score_name(*score),
+            "name": names[number],
             "auroc": protocols.cell(by_score[score], "auroc"),
             "verdict": verdict(100 * (by_score[score]["auroc_mean"] - own)) if number else None,
             "difference": points(by_score[score]["auroc_mean"] - own) if number else "",
@@ -314,7 +314,7 @@ def protocol_page(
     ]
     pictures = Pictures(images)
     figures = [f for f in protocols.SHOWN if f"{f}_mean" in summary]
-    trained = run_rows(runs)
+    trained, overall = run_rows(runs), protocols.OVERALL[protocol]
     return (
         environment()
         .get_template("protocol.html.j2")
@@ -329,14 +329,17 @@ def protocol_page(
             cases=[case.name for _, case in cases],
             pictures=sum(sum(classes.values()) for classes in counts.values()),
             seeds=sorted({run.seed for run in runs if run.seed is not None}),
-            overall=OVERALL[protocol],
-            standings=standings(summary, OVERALL[protocol]),
+            overall=overall,
+            standings=standings(summary, overall),
+            winners=protocols.winners_text(summary, overall),
+            pretrained=protocols.pretrained_networks(summary),
+            both=any(column in PLAIN for _, column in protocols.compared(summary)),
             reductions=protocols.reductions_text(summary),
             notes=plan["notes"],
-            names=[protocols.score_name(*score) for score in protocols.compared(summary)],
+            names=protocols.score_names(summary),
             tables=[(protocols.LABELS[f], case_rows(summary, f)) for f in figures],
             labels=[protocols.LABELS[f] for f in figures],
-            tasks=task_rows(summary, OVERALL[protocol]),
+            tasks=task_rows(summary, overall),
             bars=plots.inline_svg(bars_figure(summary), "bars", "AUROC of every case"),
             histograms=plots.inline_svg(
                 histogram_figure(parts), "histograms", "Scores of normal and anomalous pictures"
@@ -373,14 +376,14 @@ def write_protocol(
     scores: files of scores, of the method first, then of the models to compare and of the pixel
     baselines, each in a folder `scores` of its run; a model's run has model.json and history.csv,
     for attacks also calibration.h5. images: the test pictures of every data set. plan:
-    `references`, the models that the method's error is set against, `notes` and `settings` to
-    show.
+    `references`, the models that the method's error is set against, `pretrained`, the network of
+    each model that uses one which was trained on other pictures, `notes` and `settings` to show.
     """
     counts = protocols.count_pictures(images)
     found = protocols.read_runs(scores, counts)
     table = protocols.run_table(protocol, dataset, found, counts)
     table = protocols.with_reductions(table, plan["references"])
-    summarised = protocols.summarise(table)
+    summarised = protocols.with_pretrained(protocols.summarise(table), plan["pretrained"])
     write_csv(table, runs, protocol=protocol, dataset=dataset)
     write_csv(summarised, summary, protocol=protocol, dataset=dataset)
     plots.save(bars_figure(summarised), figure)
