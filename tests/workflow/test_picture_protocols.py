@@ -192,3 +192,21 @@ def test_the_digits_plan_one_job_per_class_and_model(built, tmp_path):
     jobs = {rule: n for (rule, _), n in project.planned("results/digits/one_vs_all.html").items()}
     assert jobs["train_images"] == jobs["score_images"] == 3 * 10
     assert jobs["images"] == 2 and jobs["pixel_baseline"] == 10
+
+
+def test_digits_in_a_file_and_flowers_in_folders_are_one_target_each(built, tmp_path, monkeypatch):
+    project = built.copied(tmp_path / "project")
+    project.path("config.yaml").write_text((ROOT / "config.yaml").read_text())
+    data = tmp_path / "far"
+    for kind in ("rose", "tulip"):
+        write(data / "flowers5" / kind, "up", 4)
+    label = np.arange(20) % 10
+    pixels = np.zeros((20, 28, 28), np.uint8)
+    np.savez(data / "mnist.npz", x_train=pixels, y_train=label, x_test=pixels, y_test=label)
+    monkeypatch.setenv("SSMTL_DATA", str(data))
+    jobs = {
+        rule: n for (rule, _), n in project.planned("results/mnist_npz/one_vs_all.html").items()
+    }
+    assert jobs["train_images"] == 4 * 10 and jobs["image_features"] == 2
+    jobs = {rule: n for (rule, _), n in project.planned("results/flowers5/one_vs_all.html").items()}
+    assert jobs["train_images"] == 5 * 3 * 2 and jobs["calibrate_images"] == 3 * 2

@@ -353,7 +353,8 @@ def with_pretrained(summary: pd.DataFrame, networks: dict[str, str]) -> pd.DataF
 
 def winners_text(summary: pd.DataFrame, case: str) -> str:
     """Who has the highest AUROC in a case, and who of those without a pretrained network."""
-    over = summary[summary["case"] == case].set_index(["model", "column"])
+    over = summary[(summary["level"] == "all") & (summary["case"] == case)]
+    over = over.set_index(["model", "column"])
     known, pairs = pretrained_networks(summary), compared(summary)
     names = dict(zip(pairs, score_names(summary), strict=True))
 
