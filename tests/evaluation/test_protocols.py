@@ -359,7 +359,8 @@ def test_printed_table(pages):
     assert head == ["AUROC, %", "fine grained", "shape", "PCA of pixels", "nearest picture"]
     assert rows[0] == ["cat", "93.8 ± 8.8", "81.2 ± 8.8", "100.0", "50.0"]
     assert [row[0] for row in rows] == ["cat", "cow", "dog", "mean"]
-    assert lines[-1] == "fine grained: 41.7 ± 11.8 % less AUROC error than shape"
+    assert lines[-2] == "fine grained: 41.7 ± 11.8 % less AUROC error than shape"
+    assert lines[-1] == "PCA of pixels (100.0 %) has the highest AUROC"
     with pytest.raises(InputError, match="no column"):
         protocols.read_summary(runs)
 

@@ -347,7 +347,8 @@ def pretrained_networks(summary: pd.DataFrame) -> dict[str, str]:
 def with_pretrained(summary: pd.DataFrame, networks: dict[str, str]) -> pd.DataFrame:
     """A summary with the column `pretrained`, "" for models that learn from its pictures alone."""
     summary = summary.copy()
-    summary.insert(len(KEYS), "pretrained", summary["model"].map(networks).fillna(""))
+    named = [networks.get(model, "") for model in summary["model"]]
+    summary.insert(len(KEYS), "pretrained", named)
     return summary
 
 
