@@ -13,6 +13,7 @@ from ssmtl.formats.features import read_features
 from ssmtl.formats.frames import Frames
 from ssmtl.media.crops import crop
 from ssmtl.stages.features import DIRECTIONS, flow_rows, reduced, write_image_features
+from ssmtl.stages.settings import Features
 
 
 def texture(rng, height=96, width=160):
@@ -88,7 +89,7 @@ def test_rows_are_those_of_the_pictures(tmp_path):
     counts = {"cat": 3, "dog": 2}
     images = write_pictures(tmp_path / "images.h5", counts, 8)
     seen = write_pictures(tmp_path / "seen.h5", counts, 40)
-    settings = {"network": "random", "seed": 0, "size": 40, "batch": 2}
+    settings = Features(network="random", size=40, batch=2)
     for split in ("train", "test"):
         write_image_features(
             tmp_path / f"{split}.h5", images=images, seen=seen, split=split, settings=settings,
@@ -113,7 +114,7 @@ def test_rows_are_those_of_the_pictures(tmp_path):
 def test_pictures_of_another_data_set_are_refused(tmp_path):
     images = write_pictures(tmp_path / "images.h5", {"cat": 3}, 8)
     seen = write_pictures(tmp_path / "seen.h5", {"cat": 2}, 40)
-    settings = {"network": "random", "seed": 0, "size": 40, "batch": 2}
+    settings = Features(network="random", size=40, batch=2)
     with pytest.raises(InputError, match="other pictures of cat"):
         write_image_features(
             tmp_path / "out.h5", images=images, seen=seen, split="test", settings=settings, code="x"
