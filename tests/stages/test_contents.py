@@ -134,7 +134,7 @@ def test_frames_of_videos_can_be_lossless(copy):
         )  # JPEG sources are copied all the same
         for index, picture in enumerate(sources(copy, "train", "film")):
             assert (Frames(file["film"])[index] == picture).all()
-        assert store.settings_of(file) == {"encoding": "png", "quality": 95}
+        assert store.settings_of(file) == {"encoding": "png", "fps": None, "quality": 95}
 
 
 def test_detections_are_the_imported_boxes_with_their_class_vectors(done):
