@@ -1,17 +1,7 @@
 """Pages in a browser, with all that went wrong with them."""
 
-import os
 from importlib.resources import files
 from pathlib import Path
-
-import pytest
-
-
-def give_up(what: str, reason: str) -> None:
-    """Skips a test, or fails it where what it lacks was promised."""
-    if what in os.environ.get("SSMTL_REQUIRE", "").split():
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Opened:

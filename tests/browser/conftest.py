@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from browsing import give_up
+from demanded import give_up
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

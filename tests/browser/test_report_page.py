@@ -6,7 +6,8 @@ On a report of made results with videos, and on the demo's where it is there.
 from pathlib import Path
 
 import pytest
-from browsing import Opened, give_up
+from browsing import Opened
+from demanded import give_up
 from made_results import SECTIONS, TEST_CLIPS, arguments, write_videos
 
 from ssmtl.reporting.pages import report

@@ -2,12 +2,12 @@
 
 import fcntl
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from demanded import give_up
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
@@ -18,8 +18,7 @@ from whole import make
 def project(tmp_path_factory, worker_id) -> tuple[Path, dict[str, list[str]]]:
     """A finished project, and the last command of every rule; the workers share one."""
     if not shutil.which("strace"):
-        demanded = "strace" in os.environ.get("SSMTL_REQUIRE", "").split()
-        (pytest.fail if demanded else pytest.skip)("no strace: apt-get install strace")
+        give_up("strace", "no strace: apt-get install strace")
     folder = tmp_path_factory.getbasetemp()
     folder = folder if worker_id == "master" else folder.parent
     done = folder / "faults_jobs.json"
