@@ -61,6 +61,13 @@ def test_a_mistake_in_the_file_is_one_line(file, text, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_mistake_tells_no_password(file):
+    text = "tell: {mqtt: ['mqtt://me:S3cret@broker']}\ncameras: {gate: {source: a.mp4}}"
+    with pytest.raises(InputError, match=r"tell\.mqtt: an address is not text") as error:
+        cameras.read(file(text))
+    assert "S3cret" not in str(error.value)
+
+
 def test_what_is_missing_is_named(file, tmp_path):
     plan = cameras.read(file("cameras: {gate: {source: 'env:NO_SUCH_CAMERA'}}"))
     with pytest.raises(InputError, match=r"cameras\.gate: env:NO_SUCH_CAMERA"):

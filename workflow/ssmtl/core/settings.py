@@ -155,6 +155,8 @@ def explained(error: ValidationError, place: str = "") -> str:
     """One line for the first mistake: where it is, what was found, and what is allowed."""
     first = error.errors()[0]
     about, found = first.get("ctx", {}), f"{first['input']!r}"
+    if "://" in found:
+        found = "an address"  # which may have a password in it
     names = [str(part) for part in first["loc"] if part != "[key]"]
     at = ".".join([*([place] if place else []), *names]) or "top level"
     kind = first["type"]
