@@ -125,7 +125,11 @@ BAD = [
     (empty_a_class, "train/owl: no images (.jpg .jpeg .png .bmp .webp)", "add some, or remove it"),
     (lambda f: (f / "train").rename(f / "training"), "train: no such folder", "docs/data.md"),
     (take_classes_away, "train: no class folders here", "put the pictures into <class>/"),
-    (lambda f: (f / "train/cat").rename(f / "train/a b"), "a b'", "rename the folder"),
+    (
+        lambda f: (f / "train/cat").rename(f / "train/a b"),
+        "train/a b': a class may not",
+        "rename it",
+    ),
     (lambda f: (f / "train/cat/x\n.png").touch(), "x\\n.png'", "rename it"),
 ]
 
@@ -144,7 +148,7 @@ def test_bad_folders_are_refused_before_anything_is_written(
 def test_wrong_readers_options_and_sizes_are_refused(folder, tmp_path, refused):
     output = tmp_path / "images.h5"
     line = refused(make, folder, output, "train", "folders", absent=[output])
-    assert "no image reader 'folders'; the readers are digits" in line
+    assert "no image reader 'folders'; the readers are birds200, digits, image_folder" in line
     line = refused(lambda: make(folder, output, depth=2), absent=[output])
     assert "option 'depth' is not known; its options are none" in line
     small = ("images", output, "--reader", "digits", "--split", "test", "--size", 4)
