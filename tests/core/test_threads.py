@@ -20,10 +20,11 @@ from ssmtl.formats.detections import DETECTIONS
 from ssmtl.media import codec, crops
 from ssmtl.stages import cubes
 from ssmtl.stages import detect as detections
+from ssmtl.stages.settings import Detect
 
 HEIGHT, WIDTH = 48, 64
 LIMITS = {"confidence": 0.2, "iou": 0.5, "max_boxes": 5}
-SETTINGS = LIMITS | {"gpu_decode": False}
+SETTINGS = Detect(**LIMITS)
 
 
 class Brightness(Detector):
@@ -159,11 +160,11 @@ def test_a_gpu_decodes_jpeg_only_if_asked_and_the_cpu_what_it_cannot(film, monke
     monkeypatch.setattr(detections, "decoded_jpegs", refuses)
     data = [film.encoded(number) for number in (7, 8)]
     for switched, where in ((False, cuda), (True, torch.device("cpu")), (True, cuda)):
-        found = detections.decoded(film, 7, data, where, {"gpu_decode": switched})
+        found = detections.decoded(film, 7, data, where, Detect(gpu_decode=switched))
         assert all((a == film[n]).all() for n, a in zip((7, 8), found, strict=True))
     assert asked == [cuda]
     film.encoding = "png"
-    detections.decoded(film, 7, data, cuda, {"gpu_decode": True})
+    detections.decoded(film, 7, data, cuda, Detect(gpu_decode=True))
     assert asked == [cuda]
 
 
