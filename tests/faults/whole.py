@@ -18,7 +18,7 @@ SHORT = {"cubes_seen": 32, "batch": 8, "validations": 2, "checkpoint_steps": 2}
 PICTURES = {
     "encoder": "wideresnet",
     "encoder_options": {"depth": 10, "widen": 1},
-    "tasks": ["rotation"],
+    "tasks": ["rotation", "appearance"],
     "validation": 0.2,
 }
 MODELS = {

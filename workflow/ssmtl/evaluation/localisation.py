@@ -45,7 +45,7 @@ class Localisation:
         side of the map's cells in pixels."""
         self.radius, self.cell = radius, cell
         self.has_tracks, self.has_masks = covered(clips, "tracks"), covered(clips, "masks")
-        self.boxes: list[Boxes] = []
+        self.boxes: dict[str, Boxes] = {}
         self.rocs: dict[str, PixelRoc] = defaultdict(PixelRoc)
 
     def truth(self, row) -> Pixels | None:
@@ -84,11 +84,12 @@ class Localisation:
         frames = int(row.frames)
         shape = int(row.height), int(row.width)
         tracks = read_tracks(Path(row.tracks), frames, shape) if row.tracks else Tracks.of()
-        self.boxes.append(Boxes(frames, frame, box, scores, tracks))
+        self.boxes[row.clip] = Boxes(frames, frame, box, scores, tracks)
 
     def regions(self) -> dict[str, dict[str, float | None]]:
         """RBDC and TBDC, ours and the authors', per column of scores; {} without tracks."""
-        clips = self.boxes
+        # In one order, however the clips fall into shards: the authors' figures depend on it.
+        clips = [self.boxes[name] for name in sorted(self.boxes)]
         if not clips:
             return {}
         starts = np.cumsum([0] + [clip.frames for clip in clips])

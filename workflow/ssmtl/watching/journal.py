@@ -35,6 +35,18 @@ COLUMNS = [
 TEXTS = ("source", "class", "task", "words", "clip", "snapshot")
 
 
+def columns_of(tasks: Sequence[str]) -> list[str]:
+    """The columns of the table of events."""
+    return [*COLUMNS, *(f"{task}_share" for task in tasks)]
+
+
+def cells_of(event: dict) -> dict:
+    """An event by these columns."""
+    shares = {f"{task}_share": share for task, share in (event.get("shares") or {}).items()}
+    box = dict(zip(("x1", "y1", "x2", "y2"), event["box"] or [None] * 4, strict=True))
+    return event | box | shares
+
+
 class Journal:
     """events.jsonl and events.csv, a line and a row for each event as it ends.
 
@@ -46,7 +58,7 @@ class Journal:
         self.folder, self.tried = folder, 0.0
         self.waiting: list[dict] = []
         self.told: dict | None = None  # one that waits for the table only
-        self.header = [*COLUMNS, *(f"{task}_share" for task in tasks)]
+        self.header = columns_of(tasks)
         for left in (folder / CLIPS).glob(".event_*.tmp"):  # of a killed watcher
             left.unlink(missing_ok=True)
         append(folder / LINES, "")
@@ -109,8 +121,7 @@ class Journal:
 
     def cells(self, row: dict) -> list:
         """An event as a row of the table."""
-        values = row | dict(zip(("x1", "y1", "x2", "y2"), row["box"] or [""] * 4, strict=True))
-        values |= {f"{task}_share": share for task, share in (row.get("shares") or {}).items()}
+        values = cells_of(row)
         values |= {key: safe_cell(values[key]) for key in TEXTS if values.get(key)}
         return [values.get(name, "") for name in self.header]
 

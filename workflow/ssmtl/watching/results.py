@@ -13,6 +13,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.media import drawing
 from ssmtl.media.writer import VideoWriter
 from ssmtl.watching import sources
+from ssmtl.watching.journal import cells_of, columns_of
 from ssmtl.watching.watch import FoundFrame
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 FRAMES = ["source", "frame", "time", "score", "smoothed", "objects"]
 BOX = ["x1", "y1", "x2", "y2"]
-EVENTS = [
-    *("event", "source", "start_frame", "end_frame", "start", "end", "start_clock", "end_clock"),
-    *("score", "object_score", "object_frame", "class", "task", "words", "clip", *BOX),
-]
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,8 @@ class Scores:
         event (a number from 1), source, start_frame, end_frame, start, end (seconds), start_clock
         and end_clock (of live sources), score (the highest smoothed one), object_score,
         object_frame, class, task, words, x1, y1, x2, y2 (of its strongest object; words: the task
-        as an operator understands it), clip (where one was written).
+        as an operator understands it), ended_by, clip and snapshot (where they were written), and
+        per task `{task}_share`, the share of normal objects that score lower.
     threshold : the smoothed score above which an event goes on
     source, settings : what was scored, and the section watch that it was read with
     """
@@ -126,7 +124,7 @@ def gathered(
     frames, objects, events = [], [], []
     for item in found:
         if isinstance(item, dict):
-            events.append(item | dict(zip(BOX, item["box"] or [None] * 4, strict=True)))
+            events.append(cells_of(item))
             continue
         scored = item.scored
         frames.append(
@@ -145,7 +143,7 @@ def gathered(
     return Scores(
         pd.DataFrame(frames, columns=FRAMES),
         pd.concat(objects, ignore_index=True) if objects else empty,
-        pd.DataFrame(events, columns=EVENTS),
+        pd.DataFrame(events, columns=columns_of(tasks)),
         threshold,
         source,
         settings,
