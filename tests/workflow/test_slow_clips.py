@@ -18,7 +18,7 @@ LINE = re.compile(r"(\d+) of (\d+)(?:, .+ left, .+/clip)?$", re.M)
 
 def test_stages_whose_clips_take_over_a_minute(project, finished):
     project.path("workflow/sitecustomize.py").write_text(FAST_CLOCK)
-    project.build("--forcerun", *STAGES, "--", f"{SHARD}/teachers.h5")
+    project.build(f"{SHARD}/teachers.h5", "--forcerun", *STAGES)
     slow = 0
     for stage, name in STAGES.items():
         log = project.path(f"results/toy/logs/{stage}_test_0.log").read_text()
