@@ -171,7 +171,7 @@ def write_sensitivity(
     about = scored_alike(scores)
     table = sweep(
         clips,
-        read_calibration(calibration, about["settings"], clips[0].tasks),
+        read_calibration(calibration, about["settings"]["task_options"], clips[0].tasks),
         settings=settings,
         configured=configured,
         radius=about["radius"],

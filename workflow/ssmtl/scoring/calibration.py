@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import h5py
@@ -194,7 +194,7 @@ def calibration_for(calibration: Path | None, settings: Score, model, about: dic
     return found
 
 
-def read_calibration(path: Path, task_options: dict, tasks: Iterable[str]) -> Calibration:
+def read_calibration(path: Path, task_options: dict, tasks: Collection[str]) -> Calibration:
     """Quantiles and weights of the tasks; InputError where they are not of these tasks' scores.
 
     task_options: those of the scores, by task.
@@ -211,7 +211,7 @@ def read_calibration(path: Path, task_options: dict, tasks: Iterable[str]) -> Ca
                 f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
                 f"scores with {task_options.get(other[0])}; calibrate again, or score so"
             )
-        quantiles = {name: file[name][:] for name in file}
+        quantiles = {name: file[name][:] for name in tasks}
         weights = {name: float(store.attribute(file[name], "weight", 1)) for name in file}
         counts = {name: int(store.attribute(file[name], "count", 1)) for name in file}
         return Calibration(quantiles, weights, counts)
