@@ -10,7 +10,7 @@ picture and another one of its class. The network sees pictures at a size of its
 what is learnt from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -140,24 +140,40 @@ def write_features(
         read_cubes(cubes) as crops,
         store.Parts(output, "features", settings) as parts,
     ):
-        given = store.file_digest(settings.network)
-        for clip in progress(list(crops), "features", "clip"):
+
+        def rows_of(clip: str) -> dict[str, np.ndarray]:
             group = crops[clip]
-            contents = store.attribute(group, "digest")
-            mark = store.digest(settings, code, split, given, contents)
-            if parts.has(clip, mark):
-                continue
-            with (
-                parts.write(clip, mark) as out,
-                memory_errors("features", "lower features.batch, or free the GPU"),
-            ):
-                objects = names, network, group["frame"][:], group["box"][:]
-                rows = clip_features(Frames(source[clip]), *objects, settings, device)
-                for name, values in rows.items():
-                    out[name] = values
-                store.set_attributes(out, cubes=contents)
-                hdf5.complete(out, FEATURES)
+            objects = names, network, group["frame"][:], group["box"][:]
+            return clip_features(Frames(source[clip]), *objects, settings, device)
+
+        known = settings, code, split, store.file_digest(settings.network)
+        write_all(parts, crops, known, rows_of)
         parts.merge(split=split)
+
+
+def write_all(
+    parts: store.Parts,
+    source: h5py.File,
+    known: tuple,
+    rows_of: Callable[[str], dict[str, np.ndarray]],
+) -> None:
+    """Writes the rows of every clip, or class of pictures, in the file `source`.
+
+    known: what they are made from beside its contents; rows_of: takes a name, gives rows by name.
+    """
+    for name in progress(list(source), "features", "clip"):
+        contents = store.attribute(source[name], "digest")
+        mark = store.digest(*known, contents)
+        if parts.has(name, mark):
+            continue
+        with (
+            parts.write(name, mark) as out,
+            memory_errors("features", "lower features.batch, or free the GPU"),
+        ):
+            for key, values in rows_of(name).items():
+                out[key] = values
+            store.set_attributes(out, cubes=contents)
+            hdf5.complete(out, FEATURES)
 
 
 def write_image_features(
@@ -175,22 +191,13 @@ def write_image_features(
         read_images(seen) as wide,
         store.Parts(output, "features", settings) as parts,
     ):
-        given = store.file_digest(settings.network)
-        for label in progress(list(rows), "image_features", "class"):
-            group = rows[label]
-            check_same_pictures(group, wide, label)
-            mark = store.digest(settings, code, split, given, group.attrs["digest"])
-            if parts.has(label, mark):
-                continue
-            with (
-                parts.write(label, mark) as out,
-                memory_errors("image_features", "lower features.batch, or free the GPU"),
-            ):
-                found = picture_features(network, open_cubes(wide[label]), split, settings)
-                for name, values in found.items():
-                    out[name] = values
-                out.attrs["cubes"] = group.attrs["digest"]
-                hdf5.complete(out, FEATURES)
+
+        def rows_of(label: str) -> dict[str, np.ndarray]:
+            check_same_pictures(rows[label], wide, label)
+            return picture_features(network, open_cubes(wide[label]), split, settings)
+
+        known = settings, code, split, store.file_digest(settings.network)
+        write_all(parts, rows, known, rows_of)
         parts.merge(split=split)
 
 
