@@ -18,7 +18,8 @@ from ssmtl.scoring import fusion
 FRAMES, WIDTH, HEIGHT, RADIUS = 40, 64, 48, 2
 LABELS = {"01": "10-25:running", "02": "normal", "03": "20-39:falling", "04": ""}
 TASKS = ["arrow_of_time", "middle_box"]
-MADE_WITH = {"task_options": {"distillation": {"reduction": "mean"}}}
+# An option of a task, which calibration and scores have to share.
+MADE_WITH = {"task_options": {"middle_box": {"reduction": "mean"}}}
 CONFIGURED = {"fusion": "fisher", "cell": 4, "filter_size": 3, "sigma": 2, "border": "replicate"}
 GRID = {
     "fusion": ["mean", "ecdf"],
