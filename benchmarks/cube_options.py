@@ -42,14 +42,13 @@ OPTIONS = {
         "teachers": {
             "backend": "ultralytics",
             "weights": "workflow/models/demo-detector.pt",
-            "cfg": None,
             "image_size": 128,
         },
     },
     "classes: YOLOv3-tiny, enlarged crop": {
         "teachers": {
             "weights": "data/weights/yolov3-tiny.weights",
-            "cfg": "workflow/models/yolov3-tiny.cfg",
+            "backend_options": {"cfg": "workflow/models/yolov3-tiny.cfg"},
             "names": "workflow/models/coco.names",
             "image_size": 128,
         },

@@ -82,7 +82,6 @@ def test_whole_numbers_and_floats_have_one_form():
     ("section", "key", "former"),
     [
         ("detect", "batch", 0),
-        ("detect", "cfg", ""),
         ("detect", "names", ""),
         ("teachers", "names", ""),
         ("cubes", "min_side", 0),
@@ -101,6 +100,36 @@ def test_what_meant_off_or_automatic_in_version_0_1_is_null_now(section, key, fo
     assert str(error.value).startswith(f"{section}.{key}: {former!r} of version 0.1 is now null")
     # Files of that version still mean what they meant.
     assert SECTIONS[section].upgraded({key: former}) == {key: None}
+
+
+@pytest.mark.parametrize("section", ["detect", "teachers"])
+def test_a_detectors_own_options_have_their_line_and_their_place(section):
+    with pytest.raises(InputError, match=rf"'cfg' at {section}; since version 0.2 it is back"):
+        SECTIONS[section].parse({"backend": "darknet", "cfg": "a.cfg"}, section)
+    for former, now in (("a.cfg", {"backend_options": {"cfg": "a.cfg"}}), ("", {}), (None, {})):
+        assert SECTIONS[section].upgraded({"cfg": former}) == now
+    for values, words in (
+        (
+            {"backend": "darknett"},
+            f"{section}.backend: no detector 'darknett'; did you mean 'dar",
+        ),
+        ({"backend_options": {"cgf": "a"}}, f"at {section}.backend_options; did you mean 'cfg'?"),
+        ({"backend_options": {"cfg": 3}}, f"{section}.backend_options.cfg: 3 is not text"),
+        ({"backend": "ultralytics", "backend_options": {"cfg": "a"}}, "_options; it has none"),
+    ):
+        with pytest.raises(InputError) as error:
+            SECTIONS[section].parse({"backend": "darknet"} | values, section)
+        assert words in str(error.value)
+
+
+def test_another_detector_begins_with_its_own_options():
+    own = {"backend": "darknet", "backend_options": {"cfg": "own.cfg"}}
+    tree = {"detect": own, "teachers": {"backend_options": {"cfg": "own.cfg"}}}
+    tree["datasets"] = {"d": {"reader": "ucsd"}, "e": {"reader": "ucsd"}}
+    tree["datasets"]["e"] |= {key: {"backend": "ultralytics"} for key in ("detect", "teachers")}
+    for section in ("detect", "teachers"):
+        options = [config.settings(tree, section, name)["backend_options"] for name in "de"]
+        assert options == [{"cfg": "own.cfg"}, {}]
 
 
 @pytest.mark.parametrize("value", ["0.001", True, None, [1], float("nan"), float("inf")])

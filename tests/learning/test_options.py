@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -46,11 +47,11 @@ assert "torch" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", options.names("tasks"))
+@pytest.mark.parametrize("name", options.TASKS.names())
 def test_what_is_read_is_what_the_task_has(name):
     task = tasks.load(name)
     for kind, plain in (("Options", TaskOptions), ("ScoreOptions", None)):
-        read = options.options_class("tasks", name, kind)
+        read = options.TASKS.options_class(name, kind)
         own = getattr(task, kind)
         if read is None:
             assert own in (plain, tasks.Task.ScoreOptions)
@@ -58,26 +59,21 @@ def test_what_is_read_is_what_the_task_has(name):
         assert read.model_json_schema() == own.model_json_schema()
 
 
-@pytest.mark.parametrize("name", options.names("encoders"))
+@pytest.mark.parametrize("name", options.ENCODERS.names())
 def test_what_is_read_is_what_the_encoder_has(name):
-    read = options.options_class("encoders", name)
+    read = options.ENCODERS.options_class(name)
     assert read.model_json_schema() == encoders.load(name).Options.model_json_schema()
 
 
 def test_a_new_task_with_options_is_one_file(tmp_path, monkeypatch):
-    for folder in ("tasks", "encoders"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "tasks" / "darker.py").write_text(NEW_TASK)
-    (tmp_path / "encoders" / "cnn3d.py").write_text("")
-    monkeypatch.setattr(options, "FOLDER", tmp_path)
-    options.options_class.cache_clear()
+    (tmp_path / "darker.py").write_text(NEW_TASK)
+    monkeypatch.setattr(options, "TASKS", replace(options.TASKS, folder=tmp_path))
     tree = {"datasets": {}, "run": {"datasets": []}, "train": {"tasks": ["darker"]}}
     found = config.settings(tree, "train")["task_options"]
     assert found == {"darker": {"weight": 1.0, "strength": 0.5}}
     tree["train"]["task_options"] = {"darker": {"strenght": 1.0}}
     with pytest.raises(InputError, match=r"task_options\.darker; did you mean 'strength'"):
         config.settings(tree, "train")
-    options.options_class.cache_clear()
 
 
 def tree(*layers: dict) -> dict:

@@ -28,7 +28,11 @@ CONFIG = {
             "models": ["tiny", "wide"],
             "shards": {"test": 2},
             "exclude": ["04"],
-            "detect": {"backend": "darknet", "weights": "nets/own.weights", "cfg": "nets/own.cfg"},
+            "detect": {
+                "backend": "darknet",
+                "weights": "nets/own.weights",
+                "backend_options": {"cfg": "nets/own.cfg"},
+            },
             "teachers": {"resnet": "random"},
         },
         "boxed": {

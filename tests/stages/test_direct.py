@@ -48,7 +48,7 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
     given = {
         "backend": "darknet",
         "weights": str(tmp_path / "detector/toy.weights"),
-        "cfg": str(tmp_path / "detector/toy.cfg"),
+        "backend-options.cfg": str(tmp_path / "detector/toy.cfg"),
         "names": str(tmp_path / "detector/toy.names"),
         "image_size": 64,
         "resnet": "random",

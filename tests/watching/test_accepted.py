@@ -67,7 +67,14 @@ def scoring(detector: Path) -> Scoring:
     """The settings of a watcher with the toy detector."""
     files = {key: f"detector-{key}{path.suffix}" for key, path in files_of(detector).items()}
     values = {
-        "detect": {"backend": "darknet", "image_size": 96, "iou": 0.1, "batch": 8, **files},
+        "detect": {
+            "backend": "darknet",
+            "image_size": 96,
+            "iou": 0.1,
+            "batch": 8,
+            "backend_options": {"cfg": files.pop("cfg")},
+            **files,
+        },
         "cubes": {"size": 16, "radius": 2},
         "score": {"fusion": "evidence"},
         "evaluate": {"sigma": 2.0, "filter_size": 1, "smoothing": "causal", "border": "replicate"},

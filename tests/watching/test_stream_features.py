@@ -49,7 +49,8 @@ class Footage:
 
 def test_a_stream_scores_as_the_clip(tmp_path):
     write_detector(tmp_path / "detector")
-    files = {k: str(tmp_path / f"detector/toy.{k}") for k in ("weights", "cfg", "names")}
+    files = {k: str(tmp_path / f"detector/toy.{k}") for k in ("weights", "names")}
+    files["backend_options"] = {"cfg": str(tmp_path / "detector/toy.cfg")}
     detect = {"backend": "darknet", "image_size": 96, "iou": 0.1, "batch": 4}
     settings = Scoring.parse(
         {

@@ -27,8 +27,12 @@ def test_footage_and_a_detector_in_folders_of_any_name(project):
     project.path("data/toy").rename(project.path(f"data/{NASTY}"))
     project.path("detector").rename(project.path(NASTY))
     project.change(f"data/{NASTY}", "datasets", "toy", "path")
-    for key, file in (("weights", "toy.weights"), ("cfg", "toy.cfg"), ("names", "toy.names")):
-        project.change(f"{NASTY}/{file}", "datasets", "toy", "detect", key)
+    for *key, file in (
+        ("weights", "toy.weights"),
+        ("backend_options", "cfg", "toy.cfg"),
+        ("names", "toy.names"),
+    ):
+        project.change(f"{NASTY}/{file}", "datasets", "toy", "detect", *key)
     project.build(f"{SHARD}/detections.h5", "results/toy/manifest.csv")
     with store.read(project.path(f"{SHARD}/detections.h5"), "detections") as file:
         assert set(file) == CLIPS and all(len(group["frame"]) for group in file.values())

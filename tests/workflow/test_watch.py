@@ -225,13 +225,15 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
     (tmp_path / "small.yaml").write_text(small)
     detector = finished.path("detector")
     network = ["--backend", "darknet", "--image-size", "96", "--iou", "0.1"]
-    for key, name in (("weights", "toy.weights"), ("cfg", "toy.cfg"), ("names", "toy.names")):
-        network += [f"--{key}", str(detector / name)]
+    options = {"weights": "weights", "backend-options.cfg": "cfg", "names": "names"}
+    for option, suffix in options.items():
+        network += [f"--{option}", str(detector / f"toy.{suffix}")]
     more = ["--config", str(tmp_path / "small.yaml"), "--cores", "2", *network]
     cli.main(["learn", str(normal), "--output", str(tmp_path / "watcher"), *more])
     assert "ssmtl watch --model" in caplog.text
     own = {path.name for path in (tmp_path / "watcher").iterdir()}
-    assert {"watcher.json", "model.safetensors", "detector-weights.weights"} <= own
+    assert {"watcher.json", "model.safetensors"} <= own
+    assert {"detector-weights.weights", "detector-cfg.cfg", "detector-names.names"} <= own
     video = write_lossless(tmp_path / "new.mkv", pictures(finished, "05"))
     where = ["--model", str(tmp_path / "watcher"), "--output", str(tmp_path / "events")]
     cli.main(["watch", str(video), *where, "--threshold", "0.01"])

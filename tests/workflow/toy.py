@@ -51,7 +51,7 @@ CONFIG = {
             "detect": {
                 "backend": "darknet",
                 "weights": "detector/toy.weights",
-                "cfg": "detector/toy.cfg",
+                "backend_options": {"cfg": "detector/toy.cfg"},
                 "names": "detector/toy.names",
                 "image_size": 96,
                 "confidence": 0.5,

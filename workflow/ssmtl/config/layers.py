@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from ssmtl.config import variants
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import shipped
-from ssmtl.learning.settings import Train
+from ssmtl.core.settings import Settings
 
 STAGES = ("frames", "detect", "cubes", "teachers", "features", "train", "score", "evaluate")
 MODEL_STAGES = STAGES[5:]  # those whose settings a model may change
@@ -47,23 +48,24 @@ def settings(
         layers.append(sets[dataset].get(stage, {}))
     if name:
         layers += variants.variant_of(config, dataset or "", base, name).layers(stage)
-    return located(SECTIONS[stage].parse(layered(layers), stage).model_dump())
+    section = SECTIONS[stage]
+    return located(section.parse(layered(section, layers), stage).model_dump())
 
 
-# Keys that are options by name: a layer changes those that it names.
-BY_NAME = ("task_options", "encoder_options")
+# Keys that are options by name, of which a layer changes those that it names; and, where they are
+# those of one module, the key that names it.
+BY_NAME = {"task_options": None, "encoder_options": "encoder", "backend_options": "backend"}
 
 
-def layered(layers: Iterable[dict]) -> dict:
-    """The values of layers, the later ones over the earlier ones."""
+def layered(section: type[Settings], layers: Iterable[dict]) -> dict:
+    """The values of layers of a section, the later ones over the earlier ones."""
     found: dict = {}
     for layer in layers:
-        kept = {key: found.get(key, {}) for key in BY_NAME if key in layer}
-        encoder = found.get("encoder", Train.model_fields["encoder"].default)
-        if layer.get("encoder", encoder) != encoder:
-            found.pop("encoder_options", None)  # those of another encoder
-            kept.pop("encoder_options", None)
-        found |= layer | {key: over(values, layer[key]) for key, values in kept.items()}
+        for options, key in BY_NAME.items():
+            if key in layer and layer[key] != found.get(key, section.model_fields[key].default):
+                found.pop(options, None)  # those of another encoder or detector
+        named = {key: over(found.get(key, {}), layer[key]) for key in BY_NAME if key in layer}
+        found |= layer | named
     return found
 
 
@@ -78,7 +80,13 @@ def over(values: dict, changes: dict) -> dict:
 
 def located(values: dict) -> dict:
     """The same with paths of the pipeline's own files as these are found from here."""
-    return {key: shipped(v) if isinstance(v, str) else v for key, v in values.items()}
+
+    def place(value: Any) -> Any:
+        if isinstance(value, dict):
+            return located(value)
+        return shipped(value) if isinstance(value, str) else value
+
+    return {key: place(value) for key, value in values.items()}
 
 
 def dataset(config: dict, name: str) -> dict:

@@ -10,8 +10,9 @@ from pydantic_core import PydanticUndefined
 
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.settings import Settings
-from ssmtl.learning import options
+from ssmtl.learning.options import ENCODERS, TASKS
 from ssmtl.learning.settings import TaskOptions
+from ssmtl.stages.settings import DETECTORS
 from ssmtl.watching.settings import Camera, Cameras, Keep, Tell
 
 HEAD = """\
@@ -27,9 +28,10 @@ the data set, and of a variant of the ablation what it changes. `null` is off, o
 program, as the key says.
 """
 OPTIONS = (
-    ("Options", "tasks", "`train.task_options.{}`"),
-    ("ScoreOptions", "tasks", "`score.task_options.{}`"),
-    ("Options", "encoders", "`train.encoder_options` of the encoder `{}`"),
+    ("Options", TASKS, "`train.task_options.{}`"),
+    ("ScoreOptions", TASKS, "`score.task_options.{}`"),
+    ("Options", ENCODERS, "`train.encoder_options` of the encoder `{}`"),
+    ("Options", DETECTORS, "`backend_options` of the detector `{}`, in `detect` and `teachers`"),
 )
 TOP = ("run", "models", "datasets", "image_datasets", "seed")
 NAMES = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "anything"}
@@ -50,11 +52,11 @@ def reference() -> str:
         heading("A camera, `cameras.{name}`", Camera),
         heading("Options of every task, `train.task_options.{task}`", TaskOptions),
     ]
-    for kind, folder, title in OPTIONS:
+    for kind, choices, title in OPTIONS:
         parts += [
             heading(title.format(name), section)
-            for name in options.names(folder)
-            if (section := options.options_class(folder, name, kind))
+            for name in choices.names()
+            if (section := choices.options_class(name, kind))
         ]
     return "\n".join(parts)
 

@@ -58,7 +58,9 @@ class Settings(BaseModel):
             return f"since version 0.2 it is {cls.renamed[key]}"
         known = list(cls.model_fields)
         close = difflib.get_close_matches(key, known, 1)
-        return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+        if close:
+            return f"did you mean '{close[0]}'?"
+        return f"known are {', '.join(known)}" if known else "it has none"
 
     @classmethod
     def parse(cls, values: dict, place: str = "") -> Self:

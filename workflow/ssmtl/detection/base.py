@@ -1,8 +1,9 @@
 """What every detector shares: pictures in, boxes with their full class vectors out.
 
 A back end is a module of this package with a function
-`load(weights, *, cfg, names, image_size, device, precision, engine) -> Detector`, which gives its
-network to a `Detector`; everything before and after the network is here.
+`load(weights, *, names, image_size, device, precision, engine, **options) -> Detector`, which gives
+its network to a `Detector`; everything before and after the network is here. Its own options are
+the keys of its class `Options`, if it has one; see `core.options`.
 """
 
 import importlib
@@ -26,6 +27,7 @@ from torchvision.ops import batched_nms
 from ssmtl.core.boxes import iou as box_iou
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
+from ssmtl.core.settings import Settings
 from ssmtl.engines import Network
 
 log = logging.getLogger(__name__)
@@ -123,27 +125,29 @@ def load(
     backend: str,
     weights: str,
     *,
-    cfg: str | None = None,
     names: str | None = None,
     image_size: int,
     device: str | torch.device,
     precision: str = "auto",
     engine: str = "auto",
+    **options: Any,
 ) -> Detector:
     """The detector of the back end `backend`, a module of this package.
 
-    weights, cfg, names: files, as the back end needs them; device: "cpu", "cuda", "cuda:1", ...;
-    precision, engine: what the network is computed in and by. Raises InputError for an unknown
-    back end, device or engine and for unusable files.
+    weights, names: files, as the back end needs them; device: "cpu", "cuda", "cuda:1", ...;
+    precision, engine: what the network is computed in and by; options: the back end's own. Raises
+    InputError for an unknown back end, option, device or engine and for unusable files.
     """
-    return _backend(backend).load(
+    module = _backend(backend)
+    own = getattr(module, "Options", Settings).parse(options, f"options of {backend}")
+    return module.load(
         weights,
-        cfg=cfg,
         names=names,
         image_size=image_size,
         device=_device(device),
         precision=precision,
         engine=engine,
+        **own.model_dump(),
     )
 
 
@@ -152,12 +156,12 @@ def load_configured(settings: Any, device: torch.device) -> Detector:
     return load(
         settings.backend,
         settings.weights,
-        cfg=settings.cfg,
         names=settings.names,
         image_size=settings.image_size,
         device=device,
         precision=settings.precision,
         engine=settings.engine,
+        **settings.backend_options,
     )
 
 

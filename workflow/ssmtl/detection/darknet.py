@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Settings
 from ssmtl.detection.base import Detector, read_names
 
 Section = tuple[str, dict[str, str]]
@@ -25,6 +27,15 @@ BATCH_NORM_EPSILON = 1e-6
 LEAKY_SLOPE = 0.1
 # Far above what YOLOv3 has, and far below what memory could not hold.
 LARGEST, WIDEST, LARGEST_LAYER = 1e6, 1 << 15, 10**8
+
+
+class Options(Settings):
+    """Options of the detector `darknet`."""
+
+    cfg: str = Field(
+        "workflow/models/yolov3.cfg",
+        description="Network description, the .cfg that belongs to the weights.",
+    )
 
 
 def parse_cfg(text: str, where: str) -> list[Section]:
@@ -44,7 +55,7 @@ def parse_cfg(text: str, where: str) -> list[Section]:
     return sections
 
 
-class Options:
+class LayerOptions:
     """Typed access to one section of a .cfg, with errors that name file, layer and key."""
 
     def __init__(self, values: dict[str, str], where: str):
@@ -100,7 +111,7 @@ class Options:
 class Convolution(nn.Module):
     """`[convolutional]`: batch normalisation, if any, is folded in by `read`."""
 
-    def __init__(self, options: Options, channels: int):
+    def __init__(self, options: LayerOptions, channels: int):
         super().__init__()
         options.require(groups=1, dilation=1)
         size = options.integer("size", 1, 1)
@@ -140,7 +151,7 @@ class Convolution(nn.Module):
 class MaxPool(nn.Module):
     """`[maxpool]`: `size - 1` pixels of padding, the odd one at the right and the bottom."""
 
-    def __init__(self, options: Options, channels: int):
+    def __init__(self, options: LayerOptions, channels: int):
         super().__init__()
         self.stride = options.integer("stride", 1, 1)
         self.size = options.integer("size", self.stride, 1)
@@ -156,7 +167,7 @@ class MaxPool(nn.Module):
 class Upsample(nn.Module):
     """`[upsample]`: each pixel repeated."""
 
-    def __init__(self, options: Options, channels: int):
+    def __init__(self, options: LayerOptions, channels: int):
         super().__init__()
         self.stride = options.integer("stride", 2, 1, 8)
         self.out_channels = channels
@@ -168,7 +179,7 @@ class Upsample(nn.Module):
 class Route(nn.Module):
     """`[route]`: the outputs of earlier layers, one behind the other."""
 
-    def __init__(self, options: Options, widths: list[int]):
+    def __init__(self, options: LayerOptions, widths: list[int]):
         super().__init__()
         options.require(groups=1)
         self.sources = [options.source(each, len(widths)) for each in options.integers("layers")]
@@ -181,7 +192,7 @@ class Route(nn.Module):
 class Shortcut(nn.Module):
     """`[shortcut]`: the previous layer plus an earlier one."""
 
-    def __init__(self, options: Options, widths: list[int]):
+    def __init__(self, options: LayerOptions, widths: list[int]):
         super().__init__()
         options.choice("activation", "linear", ("linear",))
         self.sources = [len(widths) - 1, options.source(options.integers("from")[0], len(widths))]
@@ -196,7 +207,7 @@ class Shortcut(nn.Module):
 class Yolo(nn.Module):
     """`[yolo]`: decodes boxes relative to its cells and anchors (the latter in input pixels)."""
 
-    def __init__(self, options: Options, channels: int):
+    def __init__(self, options: LayerOptions, channels: int):
         super().__init__()
         options.require(scale_x_y=1, new_coords=0)
         self.classes = options.integer("classes", 20, 1, WIDEST)
@@ -256,11 +267,11 @@ class Darknet(nn.Module):
     def __init__(self, sections: list[Section], where: str):
         super().__init__()
         (_, net), *rest = sections
-        channels = Options(net, f"{where}: [net]").integer("channels", 3, 3, 3)
+        channels = LayerOptions(net, f"{where}: [net]").integer("channels", 3, 3, 3)
         widths: list[int] = []
         self.layers = nn.ModuleList()
         for index, (name, values) in enumerate(rest):
-            options = Options(values, f"{where}: layer {index} [{name}]")
+            options = LayerOptions(values, f"{where}: layer {index} [{name}]")
             if name not in LAYERS:
                 raise options.error(f"unknown layer; known are {', '.join(LAYERS)}")
             joins = name in ("route", "shortcut")
@@ -360,7 +371,7 @@ class DarknetDetector(Detector):
 def load(
     weights: str,
     *,
-    cfg: str | None,
+    cfg: str,
     names: str | None = None,
     image_size: int,
     device: torch.device,
@@ -372,10 +383,6 @@ def load(
     not used); computed: `precision` and `engine`. Raises InputError for unreadable files and for
     layers of other networks.
     """
-    if cfg is None:
-        raise InputError(
-            f"{weights}: the darknet back end needs the .cfg of these weights; name it as cfg"
-        )
     try:
         text = Path(cfg).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

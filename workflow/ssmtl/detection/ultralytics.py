@@ -118,7 +118,6 @@ class UltralyticsDetector(Detector):
 def load(
     weights: str = DEFAULT_WEIGHTS,
     *,
-    cfg: str | None = None,
     names: str | None = None,
     image_size: int,
     device: torch.device,
@@ -127,12 +126,10 @@ def load(
     """A detector from Ultralytics detection weights.
 
     weights: path of a .pt file; one that is missing and carries a name of Ultralytics' own is
-    fetched to that path. names: file of class names, else those of the weights. cfg: must be None.
+    fetched to that path. names: file of class names, else those of the weights.
     computed: `precision` and `engine`.
     Raises InputError for missing or damaged weights and for models without class vectors.
     """
-    if cfg:
-        raise InputError(f"detect.cfg is {cfg}, but Ultralytics weights need none; leave it out")
     path = Path(weights or DEFAULT_WEIGHTS)
     _refuse_old_name(path)
     if not path.is_file():

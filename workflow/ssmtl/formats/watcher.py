@@ -15,7 +15,7 @@ from ssmtl.formats.tables import read_csv, read_json
 CARD, NORMAL = "watcher.json", "normal_scores.csv"
 ASKED = 1.0  # false alarms an hour, of a watcher that does not say
 STAGES = ("detect", "cubes", "score", "evaluate")
-FILES = ("weights", "cfg", "names")  # settings of the detector that may name a file of the folder
+FILES = ("weights", "names", "cfg")  # settings of the detector that may name a file of the folder
 
 
 def read_about(folder: Path) -> dict:
@@ -32,8 +32,12 @@ def read_about(folder: Path) -> dict:
     for stage in STAGES:
         if not isinstance(settings.get(stage), dict):
             raise InputError(f"{path}: no settings of {stage}; make the watcher again")
-    for key in FILES:
-        name = settings["detect"].get(key)
+    detect = settings["detect"]
+    options = detect.get("backend_options", {})
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: detect.backend_options is no section; make the watcher again")
+    texts = {key: value for key, value in options.items() if isinstance(value, str)}
+    for key, name in ({key: detect.get(key) for key in FILES} | texts).items():
         if name is not None and (not isinstance(name, str) or "/" in name or name in (".", "..")):
             raise InputError(
                 f"{path}: detect.{key} is {str(name)[:60]!r}, not the plain name of a file in "

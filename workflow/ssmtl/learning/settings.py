@@ -128,16 +128,15 @@ class Train(Settings):
 
         at = f"{place}." if place else ""
         for name in self.tasks:
-            options.known("tasks", name, f"{at}tasks")
-        options.known("encoders", self.encoder, f"{at}encoder")
-        encoder = options.options_class("encoders", self.encoder) or Settings
+            options.TASKS.known(name, f"{at}tasks")
+        options.ENCODERS.known(self.encoder, f"{at}encoder")
         return self.model_copy(
             update={
-                "task_options": options.completed(
-                    "tasks", self.tasks, self.task_options, f"{at}task_options", default=TaskOptions
+                "task_options": options.TASKS.completed(
+                    self.tasks, self.task_options, f"{at}task_options", default=TaskOptions
                 ),
-                "encoder_options": encoder.parse(
-                    self.encoder_options, f"{at}encoder_options"
-                ).model_dump(),
+                "encoder_options": options.ENCODERS.parsed(
+                    self.encoder, self.encoder_options, f"{at}encoder_options"
+                ),
             }
         )

@@ -14,6 +14,7 @@ from ssmtl.datasets.ground_truth import truth_digest
 from ssmtl.formats.released import FILES, released_seed
 from ssmtl.planning import paths
 from ssmtl.planning.code import stage_code
+from ssmtl.stages.settings import Detect, Detecting, Teachers
 
 SPLITS = ("train", "test")
 
@@ -158,9 +159,10 @@ class VideoDataset:
             return [values["network"]] if "/" in values["network"] else []
         # A detector of its own has the detect stage, or else, for imported boxes, the teachers.
         imported = self.settings("detect")["backend"] == "imported"
-        keys = ["weights", "cfg", "names"] if imported == (stage == "teachers") else []
-        keys += ["resnet"] if stage == "teachers" else []
-        return [values[key] for key in keys if "/" in (values[key] or "")]
+        section: type[Detecting] = Teachers if stage == "teachers" else Detect
+        own = section.parse(values, stage).files if imported == (section is Teachers) else []
+        resnet = [values["resnet"]] if section is Teachers else []
+        return [name for name in (*own, *resnet) if "/" in name]
 
     # ------------------------------------------------------------ files and folders
 

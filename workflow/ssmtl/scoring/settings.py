@@ -51,8 +51,7 @@ class Score(Settings):
         from ssmtl.learning import options
 
         at = f"{place}." if place else ""
-        names = options.names("tasks")
-        found = options.completed(
-            "tasks", names, self.task_options, f"{at}task_options", "ScoreOptions"
+        found = options.TASKS.completed(
+            options.TASKS.names(), self.task_options, f"{at}task_options", "ScoreOptions"
         )
         return self.model_copy(update={"task_options": found})

@@ -158,7 +158,7 @@ def detect_objects(
 ) -> None:
     """Writes `detections.h5` of one shard, from `frames.h5` and, where imported, a CSV of boxes."""
     finder = finder_of(settings, boxes)
-    given = [store.file_digest(path) for path in (boxes, settings.weights, settings.cfg)]
+    given = [store.file_digest(path) for path in (boxes, *settings.files)]
     with (
         read_frames(frames) as source,
         store.Parts(output, "detections", settings) as parts,

@@ -2,11 +2,17 @@
 or the authors' repository, [A] the authors' released tools, [M] from memory of the paper, [D]
 decided here."""
 
-from typing import Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from ssmtl.core.options import Choices
 from ssmtl.core.settings import Above, Count, Engine, Precision, Settings, Share
+
+# Importing the package would import torch.
+DETECTORS = Choices(Path(__file__).parents[1] / "detection", "detector")
 
 
 class Frames(Settings):
@@ -27,11 +33,51 @@ class Frames(Settings):
     )
 
 
-class Detect(Settings):
+class Detecting(Settings):
+    """What the stages with a detector share: which one, and its own options."""
+
+    renamed = {"cfg": "backend_options, {cfg: FILE}, of the detector darknet"}  # noqa: RUF012
+
+    backend: str
+    weights: str
+    names: str | None
+    backend_options: dict[str, Any]
+
+    @property
+    def files(self) -> list[str]:
+        """What may name a file of the detector."""
+        values = (self.weights, self.names, *self.backend_options.values())
+        return [value for value in values if isinstance(value, str)]
+
+    def with_files(self, place: Callable[[str, str], str]) -> Self:
+        """The same with other names of what may be a file; place: of a key and its value."""
+
+        def placed(key: str, value: Any) -> Any:
+            return place(key, value) if isinstance(value, str) else value
+
+        own = {key: placed(key, getattr(self, key)) for key in ("weights", "names")}
+        options = {key: placed(key, value) for key, value in self.backend_options.items()}
+        return self.model_copy(update=own | {"backend_options": options})
+
+    @classmethod
+    def upgraded(cls, values: dict) -> dict:
+        values = super().upgraded(values)
+        if cfg := values.pop("cfg", None):
+            values["backend_options"] = {"cfg": cfg}
+        return values
+
+    def completed(self, place: str) -> Self:
+        """With all options of the detector."""
+        at = f"{place}." if place else ""
+        DETECTORS.known(self.backend, f"{at}backend")
+        own = DETECTORS.parsed(self.backend, self.backend_options, f"{at}backend_options")
+        return self.model_copy(update={"backend_options": own})
+
+
+class Detect(Detecting):
     """Object detection."""
 
     respelt = {  # noqa: RUF012
-        "cfg": ("", "null"),
         "names": ("", "null"),
         "batch": (0, "null, to measure the fastest"),
     }
@@ -40,8 +86,15 @@ class Detect(Settings):
         "ultralytics",
         description="ultralytics, darknet or imported; a file in workflow/ssmtl/detection.",
     )
+    backend_options: dict[str, Any] = Field(
+        {},
+        description=(
+            "Options of the detector that differ from their defaults; what there are stands in the "
+            "detector's file, and below. A layer that names another detector begins with its "
+            "defaults."
+        ),
+    )
     weights: str = Field("yolov3u.pt", description="Weights by name or path.")
-    cfg: str | None = Field(None, description="Network description of Darknet weights.")
     names: str | None = Field(
         None,
         description=(
@@ -143,10 +196,10 @@ class Cubes(Settings):
     )
 
 
-class Teachers(Settings):
+class Teachers(Detecting):
     """Targets of the distillation task."""
 
-    respelt = {"cfg": ("", "null"), "names": ("", "null")}  # noqa: RUF012
+    respelt = {"names": ("", "null")}  # noqa: RUF012
 
     resnet: str = Field(
         "IMAGENET1K_V1",
@@ -165,11 +218,10 @@ class Teachers(Settings):
             "For imported boxes, the detector that gives class probabilities of object crops."
         ),
     )
-    weights: str = Field("data/weights/yolov3.weights", description="Weights of that detector.")
-    cfg: str | None = Field(
-        "workflow/models/yolov3.cfg",
-        description="Network description of that detector's Darknet weights.",
+    backend_options: dict[str, Any] = Field(
+        {}, description="Options of that detector that differ from their defaults, as in `detect`."
     )
+    weights: str = Field("data/weights/yolov3.weights", description="Weights of that detector.")
     names: str | None = Field(
         None,
         description=(

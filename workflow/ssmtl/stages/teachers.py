@@ -123,9 +123,7 @@ def write_teachers(
         store.Parts(output, "teachers", settings) as parts,
     ):
         detector, classes = load_teacher(found, settings, device)
-        given = [
-            store.file_digest(path) for path in (settings.resnet, settings.weights, settings.cfg)
-        ]
+        given = [store.file_digest(path) for path in (settings.resnet, *settings.files)]
         network = load_resnet(settings, device) if split == "train" else None
         for clip in progress(list(crops), "teachers", "clip"):
             group = crops[clip]

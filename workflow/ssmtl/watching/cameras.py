@@ -18,7 +18,6 @@ import yaml
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
-from ssmtl.formats.watcher import FILES
 from ssmtl.stages.detect import CPU_BATCH
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import words
@@ -123,10 +122,8 @@ class Shared:
 
 def detector_key(folder: Path, stages: Scoring) -> str:
     """A digest of the section detect and of the files that it names."""
-    detect = watcher.detect_settings(folder, stages).model_dump()
-    files = [Path(detect[key]) for key in FILES if detect[key] and Path(detect[key]).is_file()]
-    rest = {key: value for key, value in detect.items() if key not in FILES}
-    return store.digest(json.dumps(rest, sort_keys=True), [store.file_digest(p) for p in files])
+    detect = watcher.detect_settings(folder, stages)
+    return store.digest(detect.with_files(lambda _, name: store.file_digest(name) or name))
 
 
 def joined(scorer: Scorer) -> Together:

@@ -23,7 +23,7 @@ from ssmtl.detection.base import Detector
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.tables import write_csv
-from ssmtl.formats.watcher import CARD, FILES, NORMAL, read_about, read_normal
+from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
 from ssmtl.scoring.calibration import calibration_clips, read_calibration
 from ssmtl.scoring.objects import load_for
 from ssmtl.stages.features import load_network
@@ -61,10 +61,9 @@ def make_watcher(
     for source in (weights, weights.with_suffix(".json"), calibration):
         with store.replacing(output / source.name) as path:
             shutil.copyfile(source, path)
-    files = {key: kept(getattr(settings.detect, key), output, key) for key in FILES}
     settings = settings.model_copy(
         update={
-            "detect": settings.detect.model_copy(update=files),
+            "detect": settings.detect.with_files(lambda key, name: kept(name, output, key)),
             "evaluate": settings.evaluate.model_copy(update={"smoothing": "causal"}),
         }
     )
@@ -123,9 +122,9 @@ def threshold(model: Path, *, false_alarms_per_hour: float | None) -> None:
         write_card(model, read_about(model) | {"false_alarms_per_hour": rate})
 
 
-def kept(name: str | None, folder: Path, key: str) -> str | None:
+def kept(name: str, folder: Path, key: str) -> str:
     """Copies a file of the detector into the folder; returns its name there, or what it was."""
-    if name is None or not Path(name).is_file():
+    if not Path(name).is_file():
         return name
     copy = f"detector-{key}{Path(name).suffix}"
     with store.replacing(folder / copy) as temporary:
@@ -170,9 +169,9 @@ def scored_normal(
 
 def detect_settings(folder: Path, settings: Scoring) -> Detect:
     """The section detect of a watcher, with the paths of the files that are in its folder."""
-    files = {key: folder / (getattr(settings.detect, key) or "") for key in FILES}
-    own = {key: str(path) for key, path in files.items() if path.is_file()}
-    return settings.detect.model_copy(update=own)
+    return settings.detect.with_files(
+        lambda _, name: str(folder / name) if name and (folder / name).is_file() else name
+    )
 
 
 def scorer_of(folder: Path, settings: Scoring, detector: Detector | None = None) -> Scorer:

@@ -27,6 +27,7 @@ from ssmtl.formats.watcher import CARD
 from ssmtl.media import polygons
 from ssmtl.planning.volume import Footage
 from ssmtl.stages.manifest import probe
+from ssmtl.stages.settings import Detect
 from ssmtl.watching import work as pipeline
 from ssmtl.watching.accepted import renew
 from ssmtl.watching.folder import digest, read_watcher, scorer_of, threshold, write_normal
@@ -229,22 +230,20 @@ def configuration(
     in_frames(sections, rate)
     if ignore:
         sections["cubes"]["ignore"] = polygons.read(ignore)
-    files = {key: found(detect[key]) for key in ("weights", "cfg", "names")}
+    files = Detect.parse(detect, "detect").with_files(lambda _, name: found(name))
     own = {stage: sections.pop(stage) for stage in ("train", "score", "evaluate")}
     data = {"reader": "videos", "path": "footage", "splits": ["train"], "models": ["own"]}
     config = {
         "run": {"datasets": ["footage"]},
         "models": {"own": own},
-        "datasets": {"footage": data | {"fps": image_fps, "detect": detect | files} | sections},
+        "datasets": {"footage": data | {"fps": image_fps, "detect": files.model_dump()} | sections},
     }
     config_tree.check(config)
     return config
 
 
-def found(name: str | None) -> str | None:
+def found(name: str) -> str:
     """A file's absolute path, since the stages run elsewhere; a name that is no file as it is."""
-    if name is None:
-        return None
     name = shipped(name)
     return str(Path(name).resolve()) if Path(name).is_file() else name
 
