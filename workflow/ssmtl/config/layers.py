@@ -62,7 +62,9 @@ def layered(section: type[Settings], layers: Iterable[dict]) -> dict:
     found: dict = {}
     for layer in layers:
         for options, key in BY_NAME.items():
-            if key in layer and layer[key] != found.get(key, section.model_fields[key].default):
+            if key is None or key not in layer:
+                continue
+            if layer[key] != found.get(key, section.model_fields[key].default):
                 found.pop(options, None)  # those of another encoder or detector
         named = {key: over(found.get(key, {}), layer[key]) for key in BY_NAME if key in layer}
         found |= layer | named
