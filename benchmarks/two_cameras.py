@@ -31,8 +31,8 @@ import paho.mqtt.client as paho
 import psutil
 import yaml
 
-from ssmtl.config import defaults
 from ssmtl.watching import sources
+from ssmtl.watching.settings import Watch
 
 HERE = Path(__file__).parent
 SYSTEM_PYTHON = "/usr/bin/python3"  # which Debian's GStreamer is for
@@ -42,7 +42,7 @@ RATE = 10  # pictures a second
 
 def scene(video: str, width: int) -> np.ndarray:
     """The empty scene and then the pictures of a video, uint8 (N, H, W, 3)."""
-    segment = next(sources.segments(video, defaults("watch"), threading.Event()))
+    segment = next(sources.segments(video, Watch(), threading.Event()))
     kept = np.array([frame.picture for frame in itertools.islice(segment.frames, 200)])
     if width:
         size = width // 2 * 2, round(width * kept.shape[1] / kept.shape[2]) // 2 * 2

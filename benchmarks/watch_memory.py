@@ -15,15 +15,15 @@ from pathlib import Path
 
 import psutil
 
-from ssmtl.config import defaults
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, watch
 from ssmtl.watching.events import Recorder
+from ssmtl.watching.settings import Watch
 
 
 def repeated(video: str, frames: int):
     """So many frames: those of a video, which are kept, over and over."""
-    segment = next(sources.segments(video, defaults("watch"), threading.Event()))
+    segment = next(sources.segments(video, Watch(), threading.Event()))
     kept = list(itertools.islice(segment.frames, 200))
     for number in range(frames):
         yield kept[number % len(kept)]._replace(time=number / segment.fps)
@@ -35,7 +35,7 @@ def memory(model: Path, video: str, frames: int, every: int = 1000) -> list[floa
     scorer = watcher.scorer_of(model, settings)
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder), 0.4, defaults("watch"), 40)
+        recorder = Recorder(Path(folder), 0.4, Watch(), 40)
         recorder.begin("stream", 25)
         segment = sources.Segment("stream", 25, repeated(video, frames))
         for number, frame, _, smoothed, when, clock in watch.watched(segment, scorer):

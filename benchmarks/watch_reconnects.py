@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from streams import served, write_lossless
 
 from ssmtl.watching import sources
+from ssmtl.watching.settings import Watch
 
 
 def reconnect(times: int, every: int) -> list[dict]:
@@ -29,7 +30,7 @@ def reconnect(times: int, every: int) -> list[dict]:
     stopped, pauses = threading.Event(), (sources.FIRST_PAUSE, sources.LONGEST_PAUSE)
     sources.FIRST_PAUSE = sources.LONGEST_PAUSE = 0.0
     logging.getLogger("ssmtl").setLevel(logging.ERROR)
-    settings = {"timeout": 5.0, "give_up": None, "image_fps": 25}
+    settings = Watch(timeout=5.0, give_up=None)
     ground = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = write_lossless(Path(folder) / "a.ts", [np.roll(ground, i, 1) for i in range(3)])

@@ -15,14 +15,11 @@ rule sensitivity:
     params:
         options=jobs.options("sensitivity"),
         configured=jobs.configured_point,
-        smoothing=jobs.smoothing,
-        follow=jobs.follow,
         code=jobs.code("sensitivity"),
     shell:
         "python -m ssmtl sensitivity {output:q} --manifest {input.manifest:q} --scores {input.scores:q}"
-        " --calibration {input.calibration:q} --configured {params.configured:q}"
-        " --model-name {wildcards.model:q} --smoothing {params.smoothing:q}"
-        " --follow {params.follow:q} {params.options} 2>&1 | tee {log:q}"
+        " --calibration {input.calibration:q} --model-name {wildcards.model:q}"
+        " {params.configured} {params.options} 2>&1 | tee {log:q}"
 
 
 rule sensitivity_page:

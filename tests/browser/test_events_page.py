@@ -7,9 +7,10 @@ from browsing import Opened
 from ssmtl.watching.events import Meaning, Recorder
 from ssmtl.watching.likeness import Objects
 from ssmtl.watching.page import PAGE
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.stream import ScoredFrame
 
-SETTINGS = {"before": 1.0, "after": 1.0, "clip_limit": 60.0}
+SETTINGS = Watch(before=1.0, after=1.0)
 TASKS = ("arrow_of_time", "motion_irregularity", "middle_box", "distillation")
 EVENTS = 3
 

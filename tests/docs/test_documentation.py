@@ -16,6 +16,7 @@ import yaml
 from offline import faults
 
 from ssmtl import config
+from ssmtl.stages.settings import DETECTORS
 from ssmtl.watching.settings import Detector
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +105,10 @@ def check_ssmtl(words: list[str]) -> None:
     described = help_of("ssmtl", words[1])
     for word in words[2:]:
         if word.startswith("--"):
-            assert re.search(rf"{re.escape(word.split('=')[0])}\b", described), (word, words)
+            option, _, key = word.split("=")[0].partition(".")
+            assert re.search(rf"{re.escape(option)}\b", described), (word, words)
+            if option == "--backend-options":
+                assert key in DETECTORS.options_class("darknet").model_fields, (word, words)
 
 
 def check_snakemake(words: list[str], known: set[str]) -> None:

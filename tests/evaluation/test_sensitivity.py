@@ -10,7 +10,7 @@ from made_files import write_calibration, write_scores
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation import evaluate as evaluation
 from ssmtl.evaluation import sensitivity
-from ssmtl.evaluation.settings import Evaluate
+from ssmtl.evaluation.settings import Evaluate, Point, Sensitivity
 from ssmtl.formats.manifest import COLUMNS
 from ssmtl.reporting.pages.sensitivity import factor_tables, read_sweeps, write_page
 from ssmtl.scoring import fusion
@@ -82,8 +82,8 @@ def table(made):
         output,
         **arguments(made),
         calibration=made / "calibration.h5",
-        configured=CONFIGURED,
-        settings=GRID,
+        configured=Point.parse(CONFIGURED),
+        settings=Sensitivity.parse(GRID),
     )
     return pd.read_csv(output)
 
@@ -94,9 +94,10 @@ def test_the_grid_is_complete_and_has_the_configured_point_once(table):
     )
     point = table[table["configured"]]
     assert point[list(sensitivity.FACTORS)].to_dict("records") == [CONFIGURED]
-    grids = sensitivity.grids(GRID, CONFIGURED)
+    settings = Sensitivity.parse(GRID)
+    grids = sensitivity.grids(settings, Point.parse(CONFIGURED))
     assert grids["fusion"] == ["mean", "ecdf", "fisher"] and grids["cell"] == [2, 4]
-    assert sensitivity.grids(GRID, CONFIGURED | {"sigma": 5})["sigma"] == [0, 5]
+    assert sensitivity.grids(settings, Point.parse(CONFIGURED | {"sigma": 5}))["sigma"] == [0, 5]
 
 
 @pytest.mark.parametrize("change", [{}, {"sigma": 5, "border": "zero"}, {"filter_size": 1}])

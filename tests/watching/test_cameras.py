@@ -34,9 +34,9 @@ def test_a_camera_has_the_file_s_settings_and_its_own(file, monkeypatch):
     monkeypatch.setenv("GATE", "rtsp://admin:S3cret@10.0.0.7/stream")
     plan = cameras.read(file(FILE))
     gate, roof = (cameras.settings_of(plan, plan.cameras[name]) for name in ("gate", "roof"))
-    assert (gate["before"], gate["after"], gate["threshold"]) == (1.0, 5.0, None)
-    assert (roof["before"], roof["after"], roof["threshold"]) == (2.0, 5.0, 0.4)
-    assert gate["give_up"] is None, "a camera is never given up"
+    assert (gate.before, gate.after, gate.threshold) == (1.0, 5.0, None)
+    assert (roof.before, roof.after, roof.threshold) == (2.0, 5.0, 0.4)
+    assert gate.give_up is None, "a camera is never given up"
     assert [cameras.model_of(plan, name).name for name in plan.cameras] == ["yard", "roof"]
     place = cameras.place_of("gate", plan.cameras["gate"])
     assert place.name == "rtsp://10.0.0.7" and "S3cret" not in repr(place)

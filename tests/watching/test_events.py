@@ -16,10 +16,11 @@ from ssmtl.watching.alerts import BEGIN, END, Alert
 from ssmtl.watching.events import Meaning, Recorder
 from ssmtl.watching.journal import CLIPS, GOING_ON, LINES, SNAPSHOTS, TABLE
 from ssmtl.watching.likeness import Objects
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.sources import Frame
 from ssmtl.watching.stream import ScoredFrame
 
-SETTINGS = {"before": 1.0, "after": 1.0, "clip_limit": 60.0}
+SETTINGS = Watch(before=1.0, after=1.0)
 
 
 def frame(number: int, size=(32, 48), score=0.9) -> ScoredFrame:
@@ -270,7 +271,7 @@ def test_a_second_watcher_is_refused(tmp_path):
 
 def test_a_source_that_claims_90000_frames_a_second_cannot_fill_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(events, "KEPT", 50_000)
-    recorder = Recorder(tmp_path, 0.5, SETTINGS | {"before": 1e6}, 1)
+    recorder = Recorder(tmp_path, 0.5, SETTINGS.model_copy(update={"before": 1e6}), 1)
     play(recorder, np.arange(3000) / 90000, range(2990, 2995), fps=90000)
     assert recorder.kept <= 50_000 and len(recorder.recent) < 200
     (event,) = lines(tmp_path)

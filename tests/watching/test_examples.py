@@ -23,7 +23,7 @@ def test_the_file_of_cameras_is_taken(monkeypatch):
         place = cameras.place_of(name, camera)
         assert place.url == secrets()[name.upper()] and "password" not in place.name
         assert cameras.model_of(plan, name).name in ("yard", "roof")
-        assert cameras.settings_of(plan, camera)["after"] == 3.0
+        assert cameras.settings_of(plan, camera).after == 3.0
 
 
 def test_unit_and_compose_run_it():

@@ -111,7 +111,7 @@ def test_normal_video_does_not_drift():
 
 
 def test_the_recorder_takes_the_settled_threshold(tmp_path, clips):
-    recorder = Recorder(None, 0.4, Watch().model_dump(), 1)
+    recorder = Recorder(None, 0.4, Watch(), 1)
     recorder.hold(None)
     assert recorder.threshold == 0.4
     recorder.hold(choose(clips, 1.0, AFTER))
@@ -130,7 +130,7 @@ def test_a_threshold_is_set_anew_without_learning(model, clips, caplog, monkeypa
     monkeypatch.setattr(watch.watcher, "scorer_of", lambda *_: SimpleNamespace())
 
     def opened(**given) -> float:
-        return watch.opened(model, Watch.parse(given).model_dump()).threshold
+        return watch.opened(model, Watch.parse(given)).threshold
 
     before = {path.name: path.read_bytes() for path in model.iterdir()}
     folder.threshold(model, false_alarms_per_hour=None)
@@ -156,10 +156,10 @@ def test_settling_needs_a_threshold_that_may_change(model, monkeypatch):
     monkeypatch.setattr(
         watch.watcher, "scorer_of", lambda _, stages: SimpleNamespace(settings=stages)
     )
-    settings = Watch.parse({"settle": "1.5h", "threshold": 0.5}).model_dump()
+    settings = Watch.parse({"settle": "1.5h", "threshold": 0.5})
     with pytest.raises(InputError, match="give no --threshold"):
         watch.opened(model, settings)
-    ready = watch.opened(model, settings | {"threshold": None})
+    ready = watch.opened(model, settings.model_copy(update={"threshold": None}))
     assert ready.level(None).settling.seconds == 5400
     with pytest.raises(InputError, match=r"watch\.settle: '24 hours' does not match"):
         Watch.parse({"settle": "24 hours"}, "watch")

@@ -12,8 +12,9 @@ from streams import served, write_lossless
 from ssmtl.core.errors import InputError
 from ssmtl.media import codec
 from ssmtl.watching import sources
+from ssmtl.watching.settings import Watch
 
-SETTINGS = {"timeout": 1.0, "give_up": 3.0, "image_fps": 25}
+SETTINGS = Watch(timeout=1.0, give_up=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def quick(monkeypatch):
 
 
 def watched(source, **settings) -> list[tuple[sources.Segment, list[sources.Frame]]]:
-    found = sources.segments(str(source), SETTINGS | settings, threading.Event())
+    found = sources.segments(str(source), SETTINGS.model_copy(update=settings), threading.Event())
     return [(segment, list(segment.frames)) for segment in found]
 
 

@@ -12,11 +12,12 @@ from demanded import give_up
 
 from ssmtl.core.errors import InputError
 from ssmtl.watching import sources
+from ssmtl.watching.settings import Watch
 
 CAMERA = Path(__file__).parents[2] / "benchmarks/rtsp_camera.py"
 PYTHON = "/usr/bin/python3"  # the system's, which Debian's packages are for
 NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0')"
-SETTINGS = {"timeout": 5.0, "give_up": 60.0, "fps": 25.0}
+SETTINGS = Watch(timeout=5.0, give_up=60.0)
 LEVELS = [0, 60, 90, 120, 150, 180]  # grey of the pictures, the empty scene first
 
 

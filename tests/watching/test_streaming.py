@@ -16,6 +16,7 @@ from ssmtl.evaluation.settings import Evaluate
 from ssmtl.media import codec, polygons
 from ssmtl.watching import sources
 from ssmtl.watching.frame_scores import FrameScores
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.stream import ended_early
 
 EVALUATE = Evaluate(cell=2, filter_size=5, follow=0, sigma=1.5, border="zero")
@@ -155,7 +156,7 @@ def test_polygons_are_read_from_json(tmp_path):
 # ---------------------------------------------------------------- live sources
 
 
-SETTINGS = {"timeout": 1.0, "give_up": 3.0, "image_fps": 25}
+SETTINGS = Watch(timeout=1.0, give_up=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,11 @@ def test_stopping_ends_a_source(pictures, tmp_path):
 def test_images_have_the_rate_that_is_given(pictures, tmp_path):
     for number, picture in enumerate(pictures[:3]):
         (tmp_path / f"{number}.png").write_bytes(codec.encode_png(picture))
-    segment = next(sources.segments(str(tmp_path), SETTINGS | {"image_fps": 10}, threading.Event()))
+    segment = next(
+        sources.segments(
+            str(tmp_path), SETTINGS.model_copy(update={"image_fps": 10.0}), threading.Event()
+        )
+    )
     frames = list(segment.frames)
     assert_pictures(frames, pictures[:3])
     assert [frame.time for frame in frames] == [0, 0.1, 0.2] and segment.total == 3

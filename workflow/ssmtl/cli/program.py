@@ -18,7 +18,6 @@ from ssmtl.cli.options import expanded, gathered
 from ssmtl.cli.values import FLAG, is_single
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import keep_memory
-from ssmtl.core.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +103,6 @@ def invoke(function: Callable, title: str, arguments: dict[str, Any]) -> None:
         section = REGISTERED[stage].settings
         given = {section: arguments["settings"].model_dump()} if section else {}
         arguments = arguments | {"code": stage_code(stage, given)}
-    for key, value in arguments.items():
-        if isinstance(value, Settings) and parameters[key].annotation is dict:
-            arguments = arguments | {key: value.model_dump()}
     kinds = (inspect.Parameter.POSITIONAL_ONLY,)
     first = [key for key, p in parameters.items() if p.kind in kinds and key in arguments]
     several = [key for key, p in parameters.items() if p.kind is inspect.Parameter.VAR_POSITIONAL]

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from ssmtl.cli.program import STAGES, command
 from ssmtl.cli.reports import show
 from ssmtl.cli.values import Files, Json, MaybeFile, Texts
-from ssmtl.evaluation.settings import Evaluate, Sensitivity
+from ssmtl.evaluation.settings import Evaluate, Point, Sensitivity
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Score
 from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
@@ -352,11 +352,9 @@ def sensitivity(
     manifest: Path,
     scores: list[Path],
     calibration: Path,
-    configured: Json,
     model: OtherName = None,
-    smoothing: str = "gaussian",
-    follow: int = 0,
     settings: Sensitivity,
+    configured: Point,
 ) -> None:
     """Frame metrics of a scored model over fusion, map, smoothing and border rule.
 
@@ -365,10 +363,7 @@ def sensitivity(
         manifest: manifest.csv.
         scores: Scores of all test shards.
         calibration: calibration.h5.
-        configured: The values in use of fusion, cell, filter_size, sigma and border, JSON.
         model: Name of the model, if not that of the scores.
-        smoothing: The setting evaluate.smoothing in use.
-        follow: The setting evaluate.follow in use.
     """
 
 

@@ -20,6 +20,7 @@ from ssmtl.evaluation.evaluate import check_coverage, frame_labels
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.metrics import auc
 from ssmtl.evaluation.metrics.names import OF_FRAMES
+from ssmtl.evaluation.settings import Point, Sensitivity
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike, tasks_of
 from ssmtl.formats.tables import write_csv
@@ -76,12 +77,12 @@ def read_clips(manifest: Path, scores: list[Path]) -> list[Clip]:
     return [clips[name] for name in sorted(clips)]
 
 
-def grids(settings: dict, configured: dict) -> dict[str, list]:
+def grids(settings: Sensitivity, configured: Point) -> dict[str, list]:
     """The values of every factor, the configured one among them, numbers ascending."""
-    values = {}
+    varied, point, values = settings.model_dump(), configured.model_dump(), {}
     for factor in FACTORS:
-        found = list(dict.fromkeys([*settings[factor], configured[factor]]))
-        values[factor] = found if isinstance(configured[factor], str) else sorted(found)
+        found = list(dict.fromkeys([*varied[factor], point[factor]]))
+        values[factor] = found if isinstance(point[factor], str) else sorted(found)
     return values
 
 
@@ -112,23 +113,21 @@ def sweep(
     clips: list[Clip],
     calibration: Calibration,
     *,
-    settings: dict,
-    configured: dict,
+    settings: Sensitivity,
+    configured: Point,
     radius: int,
-    smoothing: str = "gaussian",
-    follow: int = 0,
 ) -> pd.DataFrame:
     """The frame metrics over the whole grid, one row per point; `configured` marks the one in use.
 
     The map is made once per fusion, cell and filter, and smoothed in every way.
     """
-    values = grids(settings, configured)
+    values, in_use = grids(settings, configured), configured.model_dump(include=set(FACTORS))
     ways = [links(clip.frame, clip.box) for clip in clips]
     maps = list(itertools.product(*(values[factor] for factor in FACTORS[:3])))
     rows = []
     for fusion, cell, filter_size in progress(maps, "sensitivity", "map"):
         scores = [
-            averaged(combine(clip.tasks, fusion, calibration), way, follow)
+            averaged(combine(clip.tasks, fusion, calibration), way, configured.follow)
             for clip, way in zip(clips, ways, strict=True)
         ]
         frames = mapped(clips, scores, radius, cell=cell, filter_size=filter_size)
@@ -136,8 +135,8 @@ def sweep(
             point = dict(zip(FACTORS, (fusion, cell, filter_size, sigma, border), strict=True))
             rows.append(
                 point
-                | measure(clips, frames, sigma, border, smoothing)
-                | {"configured": point == {factor: configured[factor] for factor in FACTORS}}
+                | measure(clips, frames, sigma, border, configured.smoothing)
+                | {"configured": point == in_use}
             )
     return pd.DataFrame(rows)
 
@@ -155,18 +154,14 @@ def write_sensitivity(
     manifest: Path,
     scores: list[Path],
     calibration: Path,
-    configured: dict,
-    settings: dict,
+    configured: Point,
+    settings: Sensitivity,
     model: str | None = None,
-    smoothing: str = "gaussian",
-    follow: int = 0,
 ) -> None:
-    """Writes the sweep of one model, CSV; `configured` has a value for every factor.
+    """Writes the sweep of one model, CSV.
 
     model: the name to write, where it is another than the scores' own.
     """
-    if set(configured) != set(FACTORS):
-        raise InputError(f"sensitivity: --configured must name {', '.join(FACTORS)}")
     clips = read_clips(manifest, scores)
     about = scored_alike(scores)
     table = sweep(
@@ -175,8 +170,6 @@ def write_sensitivity(
         settings=settings,
         configured=configured,
         radius=about["radius"],
-        smoothing=smoothing,
-        follow=follow,
     )
     table.insert(0, "model", model or about["model"])
     table.insert(1, "seed", about["seed"])

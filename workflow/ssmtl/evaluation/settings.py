@@ -99,6 +99,12 @@ class Ablation(Settings):
     )
 
 
+class Point(Evaluate):
+    """The settings in use, beside which the sensitivity varies some."""
+
+    fusion: Fusion = Field("mean", description="The combination of the task scores in use.")
+
+
 class Sensitivity(Settings):
     """Grids of `results/{dataset}/sensitivity.html`, each with the configured value added. Nothing
     is chosen by it."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ssmtl import config as tree
 from ssmtl.core.errors import InputError
+from ssmtl.evaluation.settings import Point
 from ssmtl.planning import paths, shown
 from ssmtl.planning.code import stage_code
 from ssmtl.planning.limits import demanded
@@ -227,14 +228,6 @@ class Jobs:
         """The folder with a stage's output for a run."""
         return self.video(wildcards.dataset).run(wildcards.model, wildcards.seed, stage)
 
-    def smoothing(self, wildcards: Wildcards) -> str:
-        """The smoothing in use, which the sensitivity keeps."""
-        return self.settings("evaluate", wildcards)["smoothing"]
-
-    def follow(self, wildcards: Wildcards) -> int:
-        """How far objects are followed, which the sensitivity keeps."""
-        return self.settings("evaluate", wildcards)["follow"]
-
     def scored_from(self, section: str) -> Callable:
         """The settings of a stage that scoring from frames does by itself, as options."""
         return lambda wildcards: tree.flags(self.settings(section, wildcards), f"{section}_")
@@ -328,8 +321,10 @@ class Jobs:
         return shown.notes(self.video(wildcards.dataset))
 
     def configured_point(self, wildcards: Wildcards) -> str:
-        """Where in the grids of the sensitivity the configuration lies, JSON."""
-        return shown.configured_point(self.video(wildcards.dataset), wildcards.model)
+        """Where in the grids of the sensitivity the configuration lies, as options."""
+        values = self.settings("evaluate", wildcards) | self.settings("score", wildcards)
+        point = {name: values[name] for name in Point.model_fields}
+        return tree.flags(point, "configured_")
 
     # ------------------------------------------------------------ pictures
 

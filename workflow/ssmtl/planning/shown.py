@@ -44,12 +44,6 @@ def notes(data: VideoDataset) -> str:
     return as_json({"notes": data.data["notes"], "teachers": teachers})
 
 
-def configured_point(data: VideoDataset, model: str) -> str:
-    """Where in the grids of the sensitivity the configuration lies."""
-    values = data.settings("evaluate", model) | data.settings("score", model)
-    return as_json({name: values[name] for name in tree.keys("sensitivity")})
-
-
 def published(datasets: Iterable[VideoDataset]) -> str:
     """The published results that data sets name, by data set."""
     named = (data for data in datasets if "published" in data.data)

@@ -89,9 +89,9 @@ class Detect(Detecting):
     backend_options: dict[str, Any] = Field(
         {},
         description=(
-            "Options of the detector that differ from their defaults; what there are stands in the "
-            "detector's file, and below. A layer that names another detector begins with its "
-            "defaults."
+            "Options of the detector that differ from their defaults, as `--backend-options.cfg "
+            "FILE`; what there are stands in the detector's file, and in docs/settings.md. A layer "
+            "that names another detector begins with its defaults."
         ),
     )
     weights: str = Field("yolov3u.pt", description="Weights by name or path.")

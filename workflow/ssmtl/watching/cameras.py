@@ -90,13 +90,13 @@ def model_of(plan: Cameras, name: str) -> Path:
     raise InputError(f"cameras.{name}: no model; give it one, or `model` for all cameras")
 
 
-def settings_of(plan: Cameras, camera: Camera) -> dict:
+def settings_of(plan: Cameras, camera: Camera) -> Watch:
     """The section watch of a camera: what it changes, what all change, the defaults.
 
     A camera is never given up unless the file says so.
     """
     layers = [each.model_dump(exclude_unset=True) for each in (plan.watch, camera.watch)]
-    return Watch.parse({"give_up": None} | layers[0] | layers[1], "watch").model_dump()
+    return Watch.parse({"give_up": None} | layers[0] | layers[1], "watch")
 
 
 class Shared:

@@ -26,6 +26,7 @@ from ssmtl.watching.accepted import Strange
 from ssmtl.watching.alerts import BEGIN, END, Alert
 from ssmtl.watching.journal import CLIPS, SNAPSHOTS, Journal
 from ssmtl.watching.page import SHOWN, write_page
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.stream import ScoredFrame
 from ssmtl.watching.threshold import Promise
 
@@ -140,7 +141,7 @@ class Recorder:
         self,
         folder: Path | None,
         threshold: float,
-        settings: dict,
+        settings: Watch,
         lag: int,
         meaning: Meaning = Meaning(),
         tell: Callable[[Alert], None] | None = None,
@@ -206,7 +207,7 @@ class Recorder:
                 if event.peak and not event.told:
                     self.announce()
                 self.note()
-            elif time - event.times[1] >= self.settings["after"] - ROUNDING:
+            elif time - event.times[1] >= self.settings.after - ROUNDING:
                 ended = self.finish("calm")
         self.keep(jpeg, time)
         self.peaks.append(peak)
@@ -230,7 +231,7 @@ class Recorder:
 
     def keep(self, jpeg: bytes, time: float) -> None:
         """Keeps a picture for the clip of an event that may begin within `before` seconds."""
-        before = self.settings["before"] if self.folder else 0
+        before = self.settings.before if self.folder else 0
         if before > 0:
             self.recent.append(Seen(jpeg, time))
             self.kept += len(jpeg)
@@ -253,9 +254,9 @@ class Recorder:
         if self.folder is None:
             return
         path = self.clip_path()
-        self.clip = Clip(path, self.fps, self.settings["clip_limit"])
+        self.clip = Clip(path, self.fps, self.settings.clip_limit)
         for seen in self.recent:
-            if time - seen.time <= self.settings["before"] + ROUNDING:
+            if time - seen.time <= self.settings.before + ROUNDING:
                 self.clip.write(codec.decode_image(seen.jpeg, "a kept picture"), seen.time)
 
     def clip_path(self) -> Path | None:

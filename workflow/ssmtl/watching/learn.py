@@ -48,7 +48,7 @@ def learn(
     folder: Path,
     output: Path,
     *,
-    detect: dict,
+    detect: Detect,
     changes: Path | None,
     ignore: str | None,
     fps: float | None,
@@ -64,7 +64,7 @@ def learn(
     unusable settings, and where a stage fails.
     """
     asked = {"false_alarms_per_hour": false_alarms_per_hour, "image_fps": image_fps}
-    values = Watch.parse(asked, "learn").model_dump()
+    settings = Watch.parse(asked, "learn")
     filmed = usable(folder, image_fps, fps)
     config = configuration(detect, changes, ignore, fps, image_fps, rate_of(filmed))
     least = 2 * config_tree.settings(config, "cubes", "footage")["radius"] + 1
@@ -88,7 +88,7 @@ def learn(
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
                 shutil.copyfile(path, temporary)
-        set_threshold(output, reserved, work, values)
+        set_threshold(output, reserved, work, settings)
         renew(output)
         threshold(output, false_alarms_per_hour=false_alarms_per_hour)
     size = sum(path.stat().st_size for path in (work / "results").rglob("*") if path.is_file())
@@ -203,7 +203,7 @@ def in_frames(sections: dict[str, dict], rate: float) -> None:
 
 
 def configuration(
-    detect: dict,
+    detect: Detect,
     changes: Path | None,
     ignore: str | None,
     fps: float | None,
@@ -230,13 +230,15 @@ def configuration(
     in_frames(sections, rate)
     if ignore:
         sections["cubes"]["ignore"] = polygons.read(ignore)
-    files = Detect.parse(detect, "detect").with_files(lambda _, name: found(name))
+    detect = detect.with_files(lambda _, name: found(name))
     own = {stage: sections.pop(stage) for stage in ("train", "score", "evaluate")}
     data = {"reader": "videos", "path": "footage", "splits": ["train"], "models": ["own"]}
     config = {
         "run": {"datasets": ["footage"]},
         "models": {"own": own},
-        "datasets": {"footage": data | {"fps": image_fps, "detect": files.model_dump()} | sections},
+        "datasets": {
+            "footage": data | {"fps": image_fps, "detect": detect.model_dump()} | sections
+        },
     }
     config_tree.check(config)
     return config
@@ -260,17 +262,17 @@ def link_clips(folder: Path, clips: list[Clip]) -> None:
         os.symlink(source, folder / Path(clip.source).name, target_is_directory=source.is_dir())
 
 
-def set_threshold(output: Path, reserved: list[Clip], work: Path, values: dict) -> None:
+def set_threshold(output: Path, reserved: list[Clip], work: Path, settings: Watch) -> None:
     """Lets a watcher's threshold come from clips that nothing was learnt from, where there are any.
 
-    Otherwise it keeps those that calibrated the scores, and a line says so. values: the section
-    watch.
+    Otherwise it keeps those that calibrated the scores, and a line says so. settings: the
+    section watch.
     """
     stages, *_ = read_watcher(output)
     if reserved:
         mark = digest(output)
         scorer = scorer_of(output, stages)
-        found = list(normal_scores(reserved, scorer, values, work / "normal", mark))
+        found = list(normal_scores(reserved, scorer, settings, work / "normal", mark))
         if found:
             write_normal(output, [clip for clip, _ in found])
             write_normal_objects(output, [objects for _, objects in found])

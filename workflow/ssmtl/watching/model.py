@@ -31,7 +31,7 @@ def load(folder: str | Path, **settings) -> "Watcher":
     >>> model = ssmtl.load("yard")                             # doctest: +SKIP
     >>> model.score("clip.mp4").events[["start", "end", "task"]]   # doctest: +SKIP
     """
-    return Watcher(Path(folder), Watch.parse(settings, "load").model_dump())
+    return Watcher(Path(folder), Watch.parse(settings, "load"))
 
 
 class Watcher:
@@ -44,7 +44,7 @@ class Watcher:
     settings : the options of `ssmtl watch`
     """
 
-    def __init__(self, folder: Path, settings: dict):
+    def __init__(self, folder: Path, settings: Watch):
         self.folder, self.settings = folder, settings
         self._ready = opened(folder, settings)
         self.threshold, self.tasks = self._ready.threshold, list(self._ready.scorer.model.tasks)

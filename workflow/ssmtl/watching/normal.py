@@ -12,6 +12,7 @@ from ssmtl.media.video import Thinned
 from ssmtl.watching import sources
 from ssmtl.watching.folder import scored_normal
 from ssmtl.watching.likeness import Described
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.stream import Scorer
 from ssmtl.watching.threshold import NormalClip
 
@@ -32,7 +33,7 @@ def kept_back(clips: Sequence[Clip], share: float = SHARE) -> list[Clip]:
 
 
 def normal_scores(
-    clips: Sequence[Clip], scorer: Scorer, settings: dict, folder: Path, mark: str
+    clips: Sequence[Clip], scorer: Scorer, settings: Watch, folder: Path, mark: str
 ) -> Iterator[tuple[NormalClip, Described]]:
     """Smoothed frame scores of clips, as `watch` gives them, and what their objects are like, one
     for each unbroken stretch.
@@ -41,7 +42,7 @@ def normal_scores(
     digest of the watcher, is the same.
     """
     for clip in clips:
-        path = folder / f"{store.digest(clip.source, settings['image_fps'], mark)}.npz"
+        path = folder / f"{store.digest(clip.source, settings.image_fps, mark)}.npz"
         if not path.is_file():
             scored = list(scored_segments(clip, scorer, settings))
             arrays = {f"score{i}": one.score for i, (one, _) in enumerate(scored)}
@@ -59,7 +60,7 @@ def normal_scores(
 
 
 def scored_segments(
-    clip: Clip, scorer: Scorer, settings: dict
+    clip: Clip, scorer: Scorer, settings: Watch
 ) -> Iterator[tuple[NormalClip, Described]]:
     """A clip's unbroken stretches that are long enough for a cube."""
     for segment in sources.segments(clip.source, settings, threading.Event()):

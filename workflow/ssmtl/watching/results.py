@@ -14,6 +14,7 @@ from ssmtl.media import drawing
 from ssmtl.media.writer import VideoWriter
 from ssmtl.watching import sources
 from ssmtl.watching.journal import cells_of, columns_of
+from ssmtl.watching.settings import Watch
 from ssmtl.watching.watch import FoundFrame
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Scores:
     events: pd.DataFrame
     threshold: float
     source: str
-    settings: dict
+    settings: Watch
 
     def plot(self) -> "Figure":
         """The frame scores of every clip over its time, with threshold and events, Matplotlib."""
@@ -118,7 +119,11 @@ def share_of(rows: pd.DataFrame) -> float:
 
 
 def gathered(
-    found: Iterator[FoundFrame | dict], tasks: list[str], threshold: float, source: str, settings
+    found: Iterator[FoundFrame | dict],
+    tasks: list[str],
+    threshold: float,
+    source: str,
+    settings: Watch,
 ) -> Scores:
     """The tables of all frames and events."""
     frames, objects, events = [], [], []

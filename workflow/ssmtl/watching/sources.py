@@ -23,6 +23,7 @@ from ssmtl.media import video as media
 from ssmtl.media.images import ImageClip
 from ssmtl.media.video import Missing
 from ssmtl.watching.address import Address, address
+from ssmtl.watching.settings import Watch
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Segment:
 
 def segments(
     source: str | Path | Address,
-    settings: dict,
+    settings: Watch,
     stopped: threading.Event,
     dropped: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Segment]:
@@ -74,10 +75,10 @@ def segments(
         return live(place, settings, stopped, dropped)
     clips = [Path(clip.source) for clip in clips_in(place, "test")] if place.is_dir() else []
     if not clips:
-        return recording(place, settings["image_fps"], stopped)
+        return recording(place, settings.image_fps, stopped)
     if names := left_out(place):
         log.warning("%s: left out, no video by their names: %s", place, names)
-    return recordings(place, clips, settings["image_fps"], stopped)
+    return recordings(place, clips, settings.image_fps, stopped)
 
 
 def recordings(
@@ -169,7 +170,7 @@ def cut(
 
 
 def live(
-    place: Address, settings: dict, stopped: threading.Event, dropped: Callable[[int], None]
+    place: Address, settings: Watch, stopped: threading.Event, dropped: Callable[[int], None]
 ) -> Iterator[Segment]:
     """The stretches without a gap of a live source, connected again wherever it breaks off.
 
@@ -182,7 +183,7 @@ def live(
         log.warning("%s: scoring is slower than this; %d pictures dropped", stream.name, count)
         return GAP
 
-    stream = Stream(place, settings["timeout"], settings["give_up"])
+    stream = Stream(place, settings.timeout, settings.give_up)
     overflow = None if stream.recording else lost
     received = stream.received(stopped)
     with Prefetcher(received, WAITING, overflow=overflow, stopped=stopped) as items:

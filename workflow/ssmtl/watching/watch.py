@@ -36,7 +36,7 @@ from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.health import Health
 from ssmtl.watching.journal import LINES
 from ssmtl.watching.level import Level, Settling
-from ssmtl.watching.settings import Scoring
+from ssmtl.watching.settings import Scoring, Watch
 from ssmtl.watching.sinks import Outboxes, sinks_of
 from ssmtl.watching.stream import ScoredFrame, Scorer
 
@@ -58,7 +58,7 @@ def watch(
     mqtt: str | None,
     notify: Sequence[str],
     scores: bool,
-    settings: dict,
+    settings: Watch,
 ) -> None:
     """Watches a video file, a folder, a URL or a camera device with a watcher.
 
@@ -118,7 +118,7 @@ class Ready(NamedTuple):
     threshold: float
     promise: threshold.Promise | None
     normal: list[threshold.NormalClip]
-    settings: dict
+    settings: Watch
     mark: str
 
     def recorder(
@@ -146,14 +146,14 @@ class Ready(NamedTuple):
     def level(self, folder: Path | None) -> Level:
         """What settles the threshold and tells drift; where there is a folder, what was seen is
         kept in it."""
-        settle = self.settings["settle"]
+        settle = self.settings.settle
         mark = store.digest(self.mark, self.scorer.settings.cubes.ignore)
         settling = Settling(folder, seconds(settle), mark) if settle else None
         return Level(self.promise, self.normal, settling)
 
 
 def opened(
-    model: Path, settings: dict, scorer_of: Callable[[Path, Scoring], Scorer] | None = None
+    model: Path, settings: Watch, scorer_of: Callable[[Path, Scoring], Scorer] | None = None
 ) -> Ready:
     """A watcher's folder, ready to score; InputError for a folder that is none.
 
@@ -161,19 +161,17 @@ def opened(
     where not given.
     """
     stages, normal, asked = watcher.read_watcher(model)
-    ignored = [stages.cubes.ignore, polygons.read(settings["ignore"] or "")]
+    ignored = [stages.cubes.ignore, polygons.read(settings.ignore or "")]
     ignore = "; ".join(filter(None, ignored)) or None
     seen = stages.cubes.model_copy(update={"ignore": ignore})
     stages = stages.model_copy(update={"cubes": seen})
     scorer = (scorer_of or watcher.scorer_of)(model, stages)
-    limit, promise = settings["threshold"], None
+    limit, promise = settings.threshold, None
     if limit is None:
-        promise = threshold.choose(
-            normal, settings["false_alarms_per_hour"] or asked, settings["after"]
-        )
+        promise = threshold.choose(normal, settings.false_alarms_per_hour or asked, settings.after)
         threshold.say(promise)
         limit = promise.threshold
-    elif settings["settle"]:
+    elif settings.settle:
         raise InputError("watch: --settle chooses the threshold, so give no --threshold")
     mark = watcher.digest(model)
     return Ready(model, scorer, limit, promise, normal, settings, mark)
@@ -195,7 +193,7 @@ def found_in(
     with ExitStack() as stack:
         stack.enter_context(memory_errors("watch", "lower detect.batch, or free the GPU"))
         stack.callback(recorder.close)
-        level, after = ready.level(recorder.folder), ready.settings["after"]
+        level, after = ready.level(recorder.folder), ready.settings.after
         stack.callback(level.close)
         recorder.hold(level.settled(after))
         scorer = replace(ready.scorer, kept_above=recorder.threshold if recorder.folder else None)

@@ -69,8 +69,8 @@ def sampled(detect: dict, source: str, image_fps: float) -> tuple[float, float]:
     """
     settings = Detect.parse(detect)
     detector = detection.load_configured(settings, chosen_device())
-    values = Watch.parse({"image_fps": image_fps}).model_dump()
-    segment = next(sources.segments(source, values, threading.Event()))
+    watching = Watch.parse({"image_fps": image_fps})
+    segment = next(sources.segments(source, watching, threading.Event()))
     pictures = [frame.picture for frame in islice(segment.frames, SAMPLE)]
     with one_torch_thread():
         detection.detect(detector, pictures[:1], **limits_of(settings))
