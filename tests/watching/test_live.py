@@ -199,3 +199,16 @@ def test_connecting_again_leaves_nothing_behind(pictures, tmp_path):
     for held in ("threads", "descriptors"):  # forty more connections; a few are still closing
         assert last[held] <= first[held] + 10
     assert last["megabytes"] < 1.1 * first["megabytes"] + 5
+
+
+def test_a_source_that_stays_away_is_said_once(pictures, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(sources, "LONGEST_PAUSE", 0.05)
+    body = write_lossless(tmp_path / "a.ts", pictures[:20]).read_bytes()
+    answers = [{"body": body}, *([{"body": b""}] * 100), {"body": body}]
+    with served(answers) as url:
+        found = watched(url, give_up=1.5)
+    assert sum(len(frames) for _, frames in found) >= 20
+    lines = [record.getMessage() for record in caplog.records]
+    tries = [line for line in lines if "connecting again" in line]
+    assert 1 <= len(tries) <= 3, "the same reason was said again and again"
+    assert "giving up after" in lines[-1]

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 WAITING = 4096  # pictures of a live source that wait to be scored, if there is room for so many
 PLAYLIST = 300.0  # seconds that a live playlist holds at most
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to connect again
+REPEATED = 600.0  # seconds after which it is said again that a source is away
 # Formats without time stamps: FFmpeg makes them up, from a rate that it makes up as well.
 UNTIMED = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo", "image2pipe", "jpeg_pipe"}
 
@@ -214,6 +215,7 @@ class Stream:
         self.start = self.last = self.opened = time.monotonic()
         self.stamp: float | None = None  # of the last packet of a live playlist
         self.until = 0.0  # seconds from the start of watching to the last picture
+        self.said = "", 0.0  # why there is no picture, and when that was said
         try:
             self.container = self.open()
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -248,14 +250,13 @@ class Stream:
             problem = "the stream ended"
             try:
                 with first or self.open() as container:
-                    if not first:
-                        seconds = self.silence()
-                        log.warning("%s: connected again after %.1f s", self.name, seconds)
-                    first = self.container = None
+                    seconds, first, self.container = self.silence(), None, None
                     for frame in self.pictures(container, stopped):
-                        yield frame
                         if frame is not GAP:
+                            if lost is not None:
+                                log.warning("%s: connected again after %.1f s", self.name, seconds)
                             pause, lost = FIRST_PAUSE, None
+                        yield frame
                     if stopped.is_set() or self.recording:
                         return
             except (av.FFmpegError, OSError, InputError, ValueError) as error:
@@ -270,9 +271,16 @@ class Stream:
                 seconds = self.silence()
                 log.warning("%s: %s; giving up after %.1f s", self.name, problem, seconds)
                 return
-            log.warning("%s: %s; connecting again", self.name, problem)
+            self.say_away(problem)
             stopped.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def say_away(self, problem: str) -> None:
+        """Says why there is no picture: once, and now and then as long as it stays so."""
+        now = time.monotonic()
+        if problem != self.said[0] or now - self.said[1] > REPEATED or self.last > self.said[1]:
+            log.warning("%s: %s; connecting again", self.name, problem)
+            self.said = problem, now
 
     def silence(self) -> float:
         """Seconds since the last picture."""
