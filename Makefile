@@ -37,7 +37,7 @@ test-faults: $(BIN)/.installed
 
 # As root, where Debian's slurm-wlm and munge are installed: a cluster of this one machine.
 test-slurm: $(BIN)/.installed
-	$(BIN)/python -m pytest tests/slurm
+	$(BIN)/python -m pytest -o faulthandler_timeout=2400 tests/slurm
 
 # BENCH="--stages cubes --device cpu --scale 0.2": see benchmarks/bench.py --help.
 bench: $(BIN)/.installed
