@@ -252,7 +252,7 @@ def parsed(stage: str, text: str) -> dict:
         "train": "out --cubes c --teachers t",
         "score": "out --model m --cubes c --teachers t",
         "evaluate": "out table --manifest m --scores s --dataset d",
-        "sensitivity": "out --manifest m --scores s --calibration c --configured {}",
+        "sensitivity": "out --manifest m --scores s --calibration c",
         "images": "out --reader r --split test",
         "watch": "source --model m",
     }[stage]
