@@ -14,6 +14,7 @@ from ssmtl.evaluation.anomaly_map import causal_weights, frame_scores, smooth
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.settings import Evaluate
 from ssmtl.media import codec, polygons
+from ssmtl.media.video import Thinned
 from ssmtl.watching import sources
 from ssmtl.watching.frame_scores import FrameScores
 from ssmtl.watching.settings import Watch
@@ -245,3 +246,12 @@ def test_what_waits_for_a_detector_is_done_at_the_end_and_dropped_on_stopping():
                 # The end of the block waits for what is in work.
                 feeder.submit(lambda go=go: (time.sleep(0.05), go.set()))
         assert sum(future.done() and not future.cancelled() for future in waiting) == done
+
+
+@pytest.mark.parametrize(("rate", "total"), [(None, 75), (30, 75), (25, 75), (5, 15), (2, 6)])
+def test_the_frames_used_of_a_source_are_counted(rate, total):
+    segment = sources.Segment("a", 25, iter(()), total=75)
+    assert segment.total_at(rate) == total
+    thinned = Thinned(rate)
+    assert sum(thinned.keeps(number / 25) for number in range(75)) == total
+    assert sources.Segment("camera", 25, iter(())).total_at(rate) is None

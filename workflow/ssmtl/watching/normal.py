@@ -68,7 +68,7 @@ def scored_segments(
         thinned = Thinned(rate)
         pictures = (frame.picture for frame in segment.frames if thinned.keeps(frame.time))
         what = f"normal scores of {clip.name}"
-        score, objects = scored_normal(pictures, scorer, what, segment.total)
+        score, objects = scored_normal(pictures, scorer, what, segment.total_at(rate))
         if len(score):
             fps = min(segment.fps, rate or segment.fps)
             yield NormalClip(clip.name, fps, score), objects

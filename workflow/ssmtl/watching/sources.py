@@ -6,6 +6,7 @@ one, since a cube across a gap would show motion that never was.
 
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -57,6 +58,12 @@ class Segment:
     frames: Iterator[Frame]
     first: int = 0
     total: int | None = None
+
+    def total_at(self, rate: float | None) -> int | None:
+        """How many of its frames are used at a rate, None for all of them."""
+        if self.total is None or rate is None or rate >= self.fps:
+            return self.total
+        return math.ceil(self.total * rate / self.fps)
 
 
 def segments(

@@ -205,7 +205,8 @@ def found_in(
             level.begin(segment.name)
             scored = watched(segment, scorer)
             if health is None:
-                scored = progress(scored, "watch", "frame", segment.total)
+                total = segment.total_at(scorer.settings.frames.fps)
+                scored = progress(scored, "watch", "frame", total)
             for number, frame, raw, smoothed, when, clock in until_stopped(scored, stopped):
                 event = recorder.add(frame, number, smoothed, when, clock)
                 pace.add(when)
