@@ -5,6 +5,7 @@ import shutil
 import cv2
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.io import savemat
 
@@ -14,6 +15,7 @@ from ssmtl.datasets import labels
 from ssmtl.datasets.clips import Clip
 from ssmtl.datasets.ground_truth import read_masks
 from ssmtl.detection import imported
+from ssmtl.formats.tables import write_csv
 from ssmtl.stages.manifest import say_strangers
 
 FRAMES = 5
@@ -154,6 +156,18 @@ def test_a_clip_of_boxes_has_the_name_that_is_written(tmp_path, clip):
     path.write_text(f"{HEADER}{clip},0,2,5,12,22,0.9\n")
     frame, boxes = imported.boxes_of_clip(imported.read_boxes(path), clip, 1, 64, 48, 0.5)
     assert frame.tolist() == [0] and boxes.box.tolist() == [[2, 5, 12, 22]]
+
+
+@pytest.mark.parametrize("clip", ["=1+1", "-x", "@gate", "'=1", "'gate'"])
+def test_a_table_that_runs_in_no_spreadsheet_names_the_same_clips(tmp_path, clip):
+    path = tmp_path / "labels.csv"
+    kinds = {"clip": [clip, "other"], "first": [1, 0], "last": [2, 0], "kind": ["+run", ""]}
+    write_csv(path, pd.DataFrame(kinds))
+    assert labels.csv_clips(path) == {clip, "other"}
+    assert labels.from_csv(path, clip, FRAMES) == [(1, 2, "+run")]
+    box = {"frame": 0, "x1": 1, "y1": 1, "x2": 5, "y2": 5, "confidence": 0.5}
+    write_csv(path, pd.DataFrame([{"clip": clip} | box]))
+    assert imported.read_boxes(path)["clip"].tolist() == [clip]
 
 
 def test_the_same_footage_in_both_splits_is_said(tmp_path, caplog):

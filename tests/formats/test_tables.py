@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +192,7 @@ def test_text_is_text(tmp_path, name):
     assert table["value"].iloc[0] == 1 and np.isnan(table["value"].iloc[1])
 
 
-FORMULAS = ["=1+1", "+5", "-5", "@A1", "\tx", "'=1+1", "''@", "'", "gate", "-"]
+FORMULAS = ["=1+1", "+5", "-5", "@A1", "\tx", "\n=1", "\uff1d1", "'=1+1", "''@", "'", "gate", "-"]
 
 
 def test_texts_that_a_spreadsheet_would_run_come_back(tmp_path):
@@ -211,5 +212,9 @@ def test_a_safe_cell_gives_back_its_text(text):
 
 def test_all_tables_are_written_by_one_function():
     package = Path(tables.__file__).parents[1]
-    found = [p.name for p in package.rglob("*.py") if ".to_csv(" in p.read_text()]
-    assert found == ["tables.py"]
+    texts = {path.name: path.read_text() for path in package.rglob("*.py")}
+    assert [name for name, text in texts.items() if ".to_csv(" in text] == ["tables.py"]
+    # Lines that are added one by one.
+    by_line = {name for name, text in texts.items() if re.search("csv.(Dict)?[wW]riter", text)}
+    assert by_line == {"spreadsheet.py", "watch.py"}
+    assert "safe_cell(found.source)" in texts["watch.py"]

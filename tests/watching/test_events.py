@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.spreadsheet import plain_cell
 from ssmtl.media import codec
 from ssmtl.watching import events, journal, sources, watch
 from ssmtl.watching.alerts import BEGIN, END, Alert
@@ -135,7 +137,7 @@ def test_a_line_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     journal.append(path, "one\n", header="head\n")
     assert path.read_text() == "head\none\n"
 
-    class Full(journal.io.FileIO):
+    class Full(io.FileIO):
         written = 0
 
         def write(self, data):
@@ -201,6 +203,17 @@ def test_an_event_is_told_when_it_begins_and_when_it_ends(tmp_path):
     (row,) = csv.DictReader((tmp_path / TABLE).open())
     assert (row["class"], row["words"]) == ("bicycle", "changing unexpectedly")
     assert float(row["middle_box_share"]) == line["shares"]["middle_box"] > 0.99
+
+
+def test_no_spreadsheet_runs_a_text_of_the_table(tmp_path):
+    meaning = Meaning(("@bicycle",), MEANING.quantiles)
+    source = "=cmd|' /C calc'!A1"
+    play(Recorder(tmp_path, 0.5, SETTINGS, 1, meaning), np.arange(100) / 25, range(30, 40), source)
+    (row,) = csv.DictReader((tmp_path / TABLE).open())
+    assert (row["source"], row["class"]) == (f"'{source}", "'@bicycle")
+    assert plain_cell(row["source"]) == source
+    (line,) = lines(tmp_path)
+    assert (line["source"], line["class"]) == (source, "@bicycle")
 
 
 def test_only_what_is_strange_is_labelled(tmp_path):
@@ -276,13 +289,6 @@ def test_a_source_that_claims_90000_frames_a_second_cannot_fill_memory(tmp_path,
     assert recorder.kept <= 50_000 and len(recorder.recent) < 200
     (event,) = lines(tmp_path)
     assert shown(tmp_path / event["clip"])
-
-
-def test_no_spreadsheet_runs_a_name(recorder, tmp_path):
-    play(recorder, np.arange(100) / 25, range(30, 40), source="=cmd|' /C calc'!A1")
-    (row,) = csv.DictReader((tmp_path / TABLE).open())
-    assert row["source"] == "'=cmd|' /C calc'!A1"
-    assert lines(tmp_path)[0]["source"] == "=cmd|' /C calc'!A1"
 
 
 def test_another_rate_than_learnt_is_said_once(caplog):

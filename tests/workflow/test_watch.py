@@ -220,6 +220,7 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
         files = image_files(finished.path("data/toy/train") / clip)
         images = [codec.decode_image(file.read_bytes(), str(file)) for file in files]
         write_lossless(normal / f"{clip}.mkv", images)
+    write_lossless(normal / "glitch.mkv", images[:3])  # of a recorder that began anew
     small = "cubes: {size: 16, radius: 2, max_gap: 3, train_stride: 1}\n"
     small += "teachers: {resnet_size: 32}\ntrain: {cubes_seen: 64, batch: 8, validations: 2}\n"
     (tmp_path / "small.yaml").write_text(small)
@@ -231,6 +232,7 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
     more = ["--config", str(tmp_path / "small.yaml"), "--cores", "2", *network]
     cli.main(["learn", str(normal), "--output", str(tmp_path / "watcher"), *more])
     assert "ssmtl watch --model" in caplog.text
+    assert "glitch.mkv: 3 frames are fewer than the 5 of one cube" in caplog.text
     own = {path.name for path in (tmp_path / "watcher").iterdir()}
     assert {"watcher.json", "model.safetensors"} <= own
     assert {"detector-weights.weights", "detector-cfg.cfg", "detector-names.names"} <= own

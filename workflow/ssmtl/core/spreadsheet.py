@@ -1,6 +1,11 @@
 """Text in CSV files that somebody may open in a spreadsheet."""
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+import csv
+import io
+from collections.abc import Sequence
+
+# What a formula begins with; the last four are the wide signs of East Asian keyboards.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 MARK = "'"
 
 
@@ -27,3 +32,14 @@ def plain_cell(cell: str) -> str:
     ('=HYPERLINK(A1)', "'gate'")
     """
     return cell[1:] if cell.startswith(MARK) and is_run(cell) else cell
+
+
+def csv_line(cells: Sequence) -> str:
+    """A line of a CSV file with its end, whose texts no spreadsheet runs.
+
+    >>> csv_line([1, -0.5, "=A1", None])
+    "1,-0.5,'=A1,\\r\\n"
+    """
+    text = io.StringIO()
+    csv.writer(text).writerow([safe_cell(c) if isinstance(c, str) else c for c in cells])
+    return text.getvalue()

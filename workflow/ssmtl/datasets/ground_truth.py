@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.core.store import digest
 from ssmtl.datasets.clips import Clip, files_of
 from ssmtl.datasets.labels import AGAIN, MASK_SUFFIXES, loaded, numbers
@@ -114,10 +114,10 @@ def read_tracks(path: Path, frames: int, shape: tuple[int, int] | None = None) -
         return tracks_of(read_masks(path, frames, shape))
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: unreadable tracks ({type(error).__name__}); fetch the file again"
-        ) from error
+    except OSError as error:
+        raise environment(error, path) or error from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: these tracks are no text; fetch the file again") from error
     return Tracks.of(
         region(line, frames, f"{path}, line {number}")
         for number, line in enumerate(lines, 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ssmtl.core.errors import InputError
+from ssmtl.core.spreadsheet import plain_cell
 from ssmtl.datasets.clips import Clip, clip_number
 from ssmtl.formats.labels import Interval, from_array
 from ssmtl.formats.matlab import read_mat
@@ -157,7 +158,7 @@ def csv_rows(path: Path) -> list[dict]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             columns = table.fieldnames or []
-            rows = [{**row, "line": str(table.line_num)} for row in table]
+            rows = [read_row(row) | {"line": str(table.line_num)} for row in table]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV file in UTF-8 ({error}); save it as one") from error
     if not columns:
@@ -171,6 +172,11 @@ def csv_rows(path: Path) -> list[dict]:
             f"or {','.join(BY_INTERVAL)}[,kind]"
         )
     return rows
+
+
+def read_row(row: dict) -> dict:
+    """A row's texts, also where a table of ours keeps them from being run as formulas."""
+    return {name: plain_cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def by_frame(rows: list[dict], clip: str, frames: int, path: Path) -> list[Interval]:

@@ -4,7 +4,6 @@ The layout is that of `videos`: `train/NN.mp4`, `test/NN.mp4`, `labels.csv`, `tr
 `scenes.json`, which says how it was made. The same options give the same bytes.
 """
 
-import csv
 import json
 import multiprocessing
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pandas as pd
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
@@ -26,6 +26,7 @@ from ssmtl.datasets.labels import frame_labels
 from ssmtl.datasets.video.demo import ABOUT, list_clips, video
 from ssmtl.demo.camera import FPS, clip_box, inside
 from ssmtl.demo.render import KINDS, Box, render_film
+from ssmtl.formats.tables import write_csv
 
 __all__ = ["ABOUT", "frame_labels", "list_clips", "render"]
 
@@ -80,8 +81,7 @@ def render(
             Job(folder, "train", seed, "train", clip, train_frames) for clip in range(train_clips)
         ]
         labels = [row for rows in in_parallel(render_clip, work, jobs) for row in rows]
-        with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([LABEL_COLUMNS, *labels])
+        write_csv(folder / "labels.csv", pd.DataFrame(labels, columns=LABEL_COLUMNS, dtype=object))
         options = {"seed": seed, "split_role": split_role, "fps": FPS}
         options |= {"train_frames": train_frames, "test_frames": test_frames}
         counts = {

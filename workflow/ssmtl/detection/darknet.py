@@ -386,9 +386,10 @@ def load(
     try:
         text = Path(cfg).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
         raise InputError(
-            f"{cfg}: no readable Darknet .cfg; the darknet back end needs the one that belongs to "
-            "the weights"
+            f"{cfg}: no readable Darknet .cfg ({reason}); the darknet back end needs the one "
+            "that belongs to the weights"
         ) from error
     network = Darknet(parse_cfg(text, cfg), cfg)
     count = sum(sum(layer.counts) for layer in network.convolutions)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.core.errors import InputError, environment
+from ssmtl.core.spreadsheet import plain_cell
 from ssmtl.detection.base import Boxes
 
 CORNERS = ["x1", "y1", "x2", "y2"]
@@ -44,6 +45,7 @@ def read_boxes(path: str | Path) -> pd.DataFrame:
             f"{path}: missing columns {missing}, unknown columns {extra}; "
             f"needed are {','.join(REQUIRED)}, possible also class and p0,p1,... or p_<name>"
         )
+    table["clip"] = table["clip"].map(plain_cell)
     numeric = [name for name in table if name != "clip"]
     for name in numeric:
         good = table[name].str.strip().str.fullmatch(NUMBER)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from ssmtl.core import store
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 
 BLOCK = 1 << 14  # rows that are looked at together
 AGAIN = "delete it and run the stage that makes it again"
@@ -297,5 +297,8 @@ def rows(dataset: h5py.Dataset, key) -> np.ndarray:
     try:
         return dataset[key]
     except OSError as error:
-        where = f"{dataset.file.filename}: {dataset.name.strip('/')}"
-        raise InputError(f"{where}: damaged ({reason(error)}); {AGAIN}") from error
+        path = dataset.file.filename
+        damage = InputError(
+            f"{path}: {dataset.name.strip('/')}: damaged ({reason(error)}); {AGAIN}"
+        )
+        raise environment(error, path) or damage from error

@@ -143,6 +143,7 @@ def load(weights: Path, score_options: dict[str, dict] | None = None) -> tuple[M
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{card_path}: not the card of an ssmtl model ({error!r})") from error
     try:
+        weights.open("rb").close()  # what safetensors may not read it calls missing
         state = safetensors.torch.load_file(weights)
         model.load_state_dict(state)
         check_finite(state)

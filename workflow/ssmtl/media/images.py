@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.media.codec import check_end, decode_depth, decode_image
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ def read_image(file: Path) -> bytes:
     """An image file's bytes; InputError where it may not be read."""
     try:
         return file.read_bytes()
-    except PermissionError as error:
-        raise InputError(f"{file}: no permission to read it; change its rights") from error
+    except OSError as error:
+        raise environment(error, file) or error from error
 
 
 def value_range(files: list[Path]) -> tuple[int, int] | None:

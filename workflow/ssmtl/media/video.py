@@ -18,7 +18,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 
 VIDEO_SUFFIXES = (
     *(".avi", ".mp4", ".mkv", ".mov", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"),
@@ -80,7 +80,7 @@ def open_video(path: Path) -> Iterator[tuple]:
         container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError, UnicodeError) as error:
         if isinstance(error, PermissionError):
-            raise InputError(f"{path}: no permission to read it; change its rights") from error
+            raise environment(error, path) or error from error
         raise InputError(
             f"{path}: not a readable video ({type(error).__name__}); fetch it again or "
             "exclude the clip"

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssmtl import engines
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # (x - 127) / 128 of levels 0..255, as the published weights of EfficientNet-Lite0 expect.
@@ -138,6 +138,8 @@ def with_state(network: nn.Module, path: Path) -> nn.Module:
         raise InputError(f"{path}: no such file; give the path of a state of ResNet-50, or a name")
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except OSError as error:
+        raise environment(error, path) or error from error
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a state of torchvision's resnet50 ({reason})") from error

@@ -3,8 +3,6 @@
 What an event says comes first: a full disk costs pictures and clips, never lines.
 """
 
-import csv
-import io
 import json
 import logging
 import os
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
-from ssmtl.core.spreadsheet import safe_cell
+from ssmtl.core.spreadsheet import csv_line
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +30,6 @@ COLUMNS = [
     *("score", "object_score", "object_frame", "class", "task", "words", "ended_by"),
     *("clip", "snapshot", "x1", "y1", "x2", "y2"),
 ]
-TEXTS = ("source", "class", "task", "words", "clip", "snapshot")
 
 
 def columns_of(tasks: Sequence[str]) -> list[str]:
@@ -122,7 +119,6 @@ class Journal:
     def cells(self, row: dict) -> list:
         """An event as a row of the table."""
         values = cells_of(row)
-        values |= {key: safe_cell(values[key]) for key in TEXTS if values.get(key)}
         return [values.get(name, "") for name in self.header]
 
     def rewrite_table(self) -> None:
@@ -178,9 +174,3 @@ def ends_line(path: Path) -> bool:
 def first_line(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         return file.readline()
-
-
-def csv_line(cells: Sequence) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ssmtl.core import store
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.learning.model import Model
 from ssmtl.learning.tasks.base import Batch
 
@@ -167,5 +167,7 @@ def read_likeness(folder: Path) -> Likeness:
         raise InputError(
             f"{folder}: no {NORMAL} here, by which objects are compared; learn again"
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except OSError as error:
+        raise environment(error, folder / NORMAL) or error from error
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{folder / NORMAL}: damaged ({error}); learn again") from error

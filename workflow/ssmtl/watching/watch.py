@@ -356,7 +356,8 @@ class Tables:
 
     def begun(self, name: str, header: list[str]):
         """The writer of a table that has its header."""
-        file = self.stack.enter_context((self.folder / f"{name}.csv").open("a", newline=""))
+        path = self.folder / f"{name}.csv"
+        file = self.stack.enter_context(path.open("a", newline="", encoding="utf-8"))
         table = csv.writer(file)
         if not file.tell():
             table.writerow(header)

@@ -22,7 +22,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.core.store import digest
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -99,9 +99,7 @@ def image_files(folder: Path) -> list[Path]:
             if name[0] != "." and name.lower().endswith(SUFFIXES)
         )
     except OSError as error:
-        raise InputError(
-            f"{error.filename}: this folder cannot be read ({error.strerror}); change its rights"
-        ) from error
+        raise environment(error) or error from error
     if not files:
         raise InputError(
             f"{folder}: no images ({' '.join(SUFFIXES)}) in this folder; add some, or remove it"
@@ -120,9 +118,11 @@ def listing_digest(files: Iterable[Path]) -> str:
     """A hash that changes when a file is added, removed, renamed or written anew."""
     try:
         facts = [(str(file), file.stat()) for file in files]
-    except OSError as error:
+    except FileNotFoundError as error:  # a link that leads nowhere
         raise InputError(
             f"{error.filename}: this file cannot be read ({error.strerror}); fetch it again, or "
             "remove it"
         ) from error
+    except OSError as error:
+        raise environment(error) or error from error
     return digest([[name, stat.st_size, stat.st_mtime_ns] for name, stat in facts])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from ssmtl.core.errors import InputError
+from ssmtl.core.errors import InputError, environment
 from ssmtl.datasets.images import Picture, check_class, listing_digest
 
 __all__ = ["classes", "listing", "pictures"]
@@ -53,6 +53,8 @@ def table(file: Path) -> dict[str, str]:
     """The second column of a table by its first; InputError where a line has not two."""
     try:
         rows = [line.split() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    except PermissionError as error:
+        raise environment(error, file) or error from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{file}: cannot be read ({error}); unpack CUB_200_2011.tgz and give its folder"
