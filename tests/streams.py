@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +15,25 @@ LOSSLESS = {
     ".mkv": ("ffv1", "bgr0"),
     ".mp4": ("libx264rgb", "rgb24"),
 }
+
+SECRET = "S3cretPw"
+# Addresses of cameras with a secret {s}, in front of the host {h} and in any place behind it.
+ADDRESSES = (
+    "http://admin:{s}@{h}/a.ts",
+    "http://admin:pa%23{s}@{h}/a.ts",
+    "http://admin:pa#{s}@{h}/a.ts",
+    "http://admin:pa/{s}@{h}/a.ts",
+    "http://admin:pa?{s}@{h}/a.ts",
+    "http://admin:pa[{s}@{h}/a.ts",
+    "http://admin:pä{s}@{h}/a.ts",
+    "http://{s}@{h}/a.ts",
+    "http://admin:x@{s}@{h}/a.ts",
+    "http://{h}/v.cgi?user=admin&password={s}",
+    "http://{h}/user=admin&password={s}&channel=1",
+    "http://{h}/{s}/live.ts?mail=a@b",
+    "http://{h}/a.ts#{s}",
+    "http://{h}/ключ-{s}",
+)
 
 
 def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Path:
@@ -28,6 +48,27 @@ def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Pat
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode(None))
     return path
+
+
+def with_sound(path: Path, pictures: list[np.ndarray], seconds: float) -> tuple[bytes, int]:
+    """A transport stream whose pictures stop while its sound goes on, and where they stop."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264rgb", rate=25, options={"crf": "0", "bf": "0"})
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt = "rgb24"
+        sound = container.add_stream("mp2", rate=48000)
+        for picture in pictures:
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(video.encode(None))
+        silence = np.zeros((1, 2 * 1152), np.int16)
+        for number in range(round(seconds * 48000 / 1152)):
+            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="stereo")
+            frame.rate, frame.pts, frame.time_base = 48000, 1152 * number, Fraction(1, 48000)
+            container.mux(sound.encode(frame))
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        last = max(p.pos + p.size for p in container.demux(video=0) if p.size)
+    return data, last
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ssmtl.planning.registry import STAGES
 MOST = 6  # calls of a stage that fail, unless all do
 HIDDEN = (".parts", ".state")  # what an unfinished stage may keep for the next run
 # One program on other files: their rules are those of video.
-SAME = {"train_images": "train", "score_images": "score"}
+SAME = {"train_images": "train", "score_images": "score", "seen_images": "images"}
 EXTRA = ("use_released",)  # commands of rules that are no stages
 
 

@@ -2,12 +2,10 @@
 
 import threading
 import time
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
-from streams import served, write_lossless
+from streams import ADDRESSES, SECRET, served, with_sound, write_lossless
 
 from ssmtl.core.errors import InputError
 from ssmtl.media import codec
@@ -31,26 +29,6 @@ def quick(monkeypatch):
 def watched(source, **settings) -> list[tuple[sources.Segment, list[sources.Frame]]]:
     found = sources.segments(str(source), SETTINGS.model_copy(update=settings), threading.Event())
     return [(segment, list(segment.frames)) for segment in found]
-
-
-def with_sound(path, pictures, seconds: float):
-    """A transport stream whose pictures stop while its sound goes on, and where they stop."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264rgb", rate=25, options={"crf": "0", "bf": "0"})
-        video.height, video.width, video.pix_fmt = 48, 64, "rgb24"
-        sound = container.add_stream("mp2", rate=48000)
-        for picture in pictures:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
-        container.mux(video.encode(None))
-        silence = np.zeros((1, 2 * 1152), np.int16)
-        for number in range(round(seconds * 48000 / 1152)):
-            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="stereo")
-            frame.rate, frame.pts, frame.time_base = 48000, 1152 * number, Fraction(1, 48000)
-            container.mux(sound.encode(frame))
-    data = path.read_bytes()
-    with av.open(str(path)) as container:
-        last = max(p.pos + p.size for p in container.demux(video=0) if p.size)
-    return data, last
 
 
 def test_a_frozen_picture_is_noticed_while_sound_goes_on(pictures, tmp_path, caplog):
@@ -151,28 +129,7 @@ def test_an_image_that_cannot_be_read_is_a_gap(pictures, tmp_path, caplog):
     assert after[0].time == pytest.approx(0.2) and "4.png: unreadable image" in caplog.text
 
 
-SECRET = "S3cretPw"
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        "http://admin:{s}@{h}/a.ts",
-        "http://admin:pa%23{s}@{h}/a.ts",
-        "http://admin:pa#{s}@{h}/a.ts",
-        "http://admin:pa/{s}@{h}/a.ts",
-        "http://admin:pa?{s}@{h}/a.ts",
-        "http://admin:pa[{s}@{h}/a.ts",
-        "http://admin:pä{s}@{h}/a.ts",
-        "http://{s}@{h}/a.ts",
-        "http://admin:x@{s}@{h}/a.ts",
-        "http://{h}/v.cgi?user=admin&password={s}",
-        "http://{h}/user=admin&password={s}&channel=1",
-        "http://{h}/{s}/live.ts?mail=a@b",
-        "http://{h}/a.ts#{s}",
-        "http://{h}/ключ-{s}",
-    ],
-)
+@pytest.mark.parametrize("form", ADDRESSES)
 def test_no_password_is_in_the_log(form, pictures, tmp_path, monkeypatch, caplog, capfd):
     caplog.set_level("DEBUG")
     body = write_lossless(tmp_path / "a.ts", pictures[:12]).read_bytes()
@@ -189,7 +146,7 @@ def test_no_password_is_in_the_log(form, pictures, tmp_path, monkeypatch, caplog
 
 
 def test_connecting_again_leaves_nothing_behind(pictures, tmp_path):
-    """The whole of it, 10,000 times, is benchmarks/watch_reconnects.py."""
+    """The whole of it, 10,000 times and with frozen pictures, is benchmarks/watch_reconnects.py."""
     import runpy
     from pathlib import Path
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from streams import served, write_lossless
+from streams import ADDRESSES, SECRET, served, write_lossless
 from toy import FRAMES, HEIGHT, ROOT, TEST, VIDEOS, WATCHER, WIDTH, Project
 
 from ssmtl import cli
@@ -245,13 +245,12 @@ def test_learning_and_watching_as_the_readme_has_it(finished, tmp_path, caplog):
 
 def test_a_stopped_watcher_ends_soon_and_tells_no_password(built, tmp_path):
     """A process of its own: SIGTERM while pictures come; nothing of the address is anywhere."""
-    secret = "S3cretPw"
     body = write_lossless(tmp_path / "film.ts", pictures(built, "05") * 4).read_bytes()
     pieces = [body[start : start + 1880] for start in range(0, len(body), 1880)]
     command = [sys.executable, "-m", "ssmtl", "watch", "env:CAMERA", "--threshold", "0.01"]
     command += ["--model", str(built.path(WATCHER)), "--output", str(tmp_path / "found")]
     with served([{"body": b"", "pieces": pieces * 50, "every": 0.005}]) as url:
-        address = url.replace("http://", f"http://admin:pa#{secret}@") + f"?token={secret}"
+        address = url.replace("http://", f"http://admin:pa#{SECRET}@") + f"?token={SECRET}"
         environment = os.environ | {"CAMERA": address}
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
             lines = []
@@ -270,7 +269,41 @@ def test_a_stopped_watcher_ends_soon_and_tells_no_password(built, tmp_path):
     assert "stopping" in said and "event 1 ends" in said and "http://127.0.0.1" in said
     written = [p.read_bytes() for p in (tmp_path / "found").rglob("*") if p.is_file()]
     assert len((tmp_path / "found/events.jsonl").read_text().splitlines()) == 1
-    assert not any(secret.encode() in data for data in [said.encode(), *written, *listed])
+    assert not any(SECRET.encode() in data for data in [said.encode(), *written, *listed])
+
+
+def test_no_form_of_address_tells_its_secret(built, tmp_path):
+    """All forms at once, in a process of their own, which writes all that a watcher writes."""
+    output, file, log = tmp_path / "found", tmp_path / "cameras.yaml", tmp_path / "log"
+    body = write_lossless(tmp_path / "film.ts", pictures(built, "05")).read_bytes()
+    names = [f"camera{number}" for number in range(len(ADDRESSES))]
+    plan = {
+        "model": str(built.path(WATCHER)),
+        "output": str(output),
+        "watch": {"threshold": 0.01},
+        "heartbeat": 0.2,
+        "cameras": {name: {"source": f"env:{name}"} for name in names},
+    }
+    file.write_text(yaml.safe_dump(plan))
+    command = [sys.executable, "-m", "ssmtl", "cameras", str(file)]
+    with served([{"body": body}], forever=True) as url, log.open("wb") as said:
+        host = url.split("/")[2]
+        forms = [form.format(s=SECRET, h=host) for form in ADDRESSES]
+        environment = os.environ | dict(zip(names, forms, strict=True))
+        with subprocess.Popen(command, env=environment, stdout=said, stderr=said) as process:
+            end = time.monotonic() + 120
+            while not all((output / n / "events.jsonl").exists() for n in names) or not all(
+                (output / n / "events.jsonl").read_text() for n in names
+            ):
+                assert time.monotonic() < end and process.poll() is None, log.read_text()
+                time.sleep(0.2)
+            listed = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+    assert process.returncode == 0 and "Traceback" not in log.read_text(), log.read_text()
+    written = [path.read_bytes() for path in output.rglob("*") if path.is_file()]
+    assert len(written) > 4 * len(names) and "http://127.0.0.1" in log.read_text()
+    assert not any(SECRET.encode() in data for data in [log.read_bytes(), *written, *listed])
 
 
 def test_a_killed_watcher_is_continued(built, tmp_path):
