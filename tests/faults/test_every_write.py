@@ -80,7 +80,7 @@ def test_every_call_fails_once(project, tmp_path, stage):
     words = commands[stage]
     inputs, reference = tmp_path / "inputs", tmp_path / "reference"
     remove_outputs(copied(whole, inputs), words)
-    shutil.copytree(inputs, reference)
+    shutil.copytree(inputs, reference, symlinks=True)
     status, said, log = traced(partial(run, reference, words), tmp_path)
     assert status == 0, said
     expected = contents(reference)
@@ -92,7 +92,7 @@ def test_every_call_fails_once(project, tmp_path, stage):
     refused = 0
     for number, point in enumerate(chosen):
         folder = tmp_path / f"run-{number}"
-        shutil.copytree(inputs, folder)
+        shutil.copytree(inputs, folder, symlinks=True)
         refused += check(point, number, folder, words, expected, tmp_path)
         shutil.rmtree(folder)
     print(f"{stage}: {len(chosen)} of {len(found)} calls failed, {refused} runs refused")

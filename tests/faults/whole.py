@@ -60,6 +60,7 @@ TAKEN = TOY | {"from_frames": True, "path": "data/toy", "shards": {}}
 TAKEN |= {"released": {"tiny": RELEASE}}
 JOB = re.compile(r"^(?:local)?rule (\w+):\n(?: {4}.*\n)*?.*-m ssmtl (.*) 2>&1", re.M)
 KEPT = ("results", "data", "detector")  # what commands read and write
+READ = "workflow"  # what they read only: files of networks
 
 Job = tuple[str, list[str]]  # the rule, the words of its command
 
@@ -111,9 +112,10 @@ def run(folder: Path, words: list[str]) -> None:
 
 
 def copied(project: Path, folder: Path) -> Path:
-    """A copy of what commands read and write."""
+    """A copy of what commands read and write, beside a link to what they only read."""
     for name in KEPT:
         shutil.copytree(project / name, folder / name)
+    (folder / READ).symlink_to(project / READ)
     return folder
 
 
