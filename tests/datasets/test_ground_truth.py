@@ -54,6 +54,7 @@ def test_an_empty_file_has_no_tracks(tmp_path):
         ("1,2,3,ten,20,30", "expected track,frame"),
         ("1,2.5,3,4,20,30", "expected track,frame"),
         ("1,2,nan,4,20,30", "expected track,frame"),
+        ("1e24,2,3,4,20,30", "expected track,frame"),
         ("tif 1 5 5 2 2", "expected image track x y width height"),
         ("001.tif 1 5 5 2", "expected image track x y width height"),
         ("1,2,10,4,9,30", "a box with its end before its start, 10 4 9 30"),

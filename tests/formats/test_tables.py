@@ -138,6 +138,14 @@ def test_a_card_that_cannot_be(tmp_path, key, value, words):
     assert words in line_of(read_card, path)
 
 
+@pytest.mark.parametrize("key", SPEC)
+def test_a_card_without_a_part_of_what_a_model_is_built_from(tmp_path, key):
+    path = tmp_path / "model.json"
+    spec = {name: value for name, value in SPEC.items() if name != key}
+    path.write_text(json.dumps(CARD | {"spec": spec}))
+    assert "not the card of an ssmtl model" in line_of(read_card, path)
+
+
 @pytest.mark.parametrize("value", [1.5, float("nan"), "0.5", True, [0.5]])
 def test_metrics_are_shares(tmp_path, value):
     path = tmp_path / "metrics.json"

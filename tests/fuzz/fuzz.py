@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,7 @@ def outcome(target: "targets.Target", path: Path, expected: object) -> Outcome:
 def work(name: str, seed: int, until: float, folder: Path, kept: Path, results) -> None:
     """Runs one target until a time; tells the number of every input before it is read."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    warnings.simplefilter("error", RuntimeWarning)  # such as of a value that no longer fits
     target = targets.TARGETS[name](folder / name)
     data, number = target.path.read_bytes(), seed
     expected = target.read(target.path)

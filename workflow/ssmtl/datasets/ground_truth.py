@@ -18,6 +18,8 @@ from ssmtl.formats.matlab import read_mat
 from ssmtl.media.codec import decode_mask
 from ssmtl.media.images import frame_number, image_files
 
+LARGEST = 1 << 53  # of a track's number
+
 
 @dataclass(frozen=True)
 class Tracks:
@@ -136,6 +138,8 @@ def region(line: str, frames: int, where: str) -> tuple[float, ...]:
         values = tuple(map(float, fields)) if separated else from_centre(fields)
         track, frame, x1, y1, x2, y2 = values
         if not (np.isfinite(values).all() and track == int(track) and frame == int(frame)):
+            raise ValueError
+        if abs(track) > LARGEST:  # others would become one another
             raise ValueError
     except (ValueError, InputError):
         raise InputError(f"{where}: expected {form}, found {line.strip()[:80]!r}") from None

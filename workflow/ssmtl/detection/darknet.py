@@ -329,7 +329,7 @@ def read_weights(path: str | Path, count: int) -> np.ndarray:
             f"{path or 'no file'}: Darknet weights cannot be read ({error.strerror}); "
             "check detect.weights"
         ) from error
-    major, minor = np.frombuffer(data[:8].ljust(8, b"\0"), "<i4")
+    major, minor = np.frombuffer(data[:8].ljust(8, b"\0"), "<i4").tolist()
     header = 20 if major * 10 + minor >= 2 else 16
     expected = header + 4 * count
     if len(data) != expected:

@@ -65,7 +65,7 @@ def check(path: Path, card: dict) -> None:
         names = spec.get(key)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise unreadable(path, f"spec.{key} is no list of names")
-    for name in (*spec["tasks"], spec["encoder"]):
+    for name in (*spec["tasks"], spec.get("encoder")):
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise unreadable(path, f"{name!r} is no name of a task or encoder")
     for key in ("task_options", "encoder_options"):
