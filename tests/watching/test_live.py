@@ -1,5 +1,6 @@
 """Cameras and other live sources as they are: frozen, slow, without time stamps, with passwords."""
 
+import os
 import threading
 import time
 
@@ -104,6 +105,14 @@ def test_clips_that_cannot_be_read_are_passed_over(pictures, tmp_path, caplog):
         (tmp_path / f"{name}.mkv").write_bytes(b"")
     with pytest.raises(InputError, match="none of its 3 clips"):
         watched(tmp_path)
+
+
+def test_a_name_that_no_table_could_hold_is_refused(pictures, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mkv")
+    os.rename(write_lossless(tmp_path / "a.mkv", pictures), path)
+    for source in (path, tmp_path):
+        with pytest.raises(InputError, match="unprintable characters in the clip's name"):
+            watched(source)
 
 
 def test_pictures_of_another_size_begin_a_segment(pictures, tmp_path, caplog):

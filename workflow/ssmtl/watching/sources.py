@@ -19,7 +19,7 @@ import numpy as np
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.threads import Prefetcher
-from ssmtl.datasets.clips import clips_in, left_out
+from ssmtl.datasets.clips import clip_name, clips_in, left_out
 from ssmtl.media import video as media
 from ssmtl.media.images import ImageClip
 from ssmtl.media.video import Missing
@@ -115,7 +115,7 @@ def recording(path: Path, fps: float, stopped: threading.Event) -> Iterator[Segm
     else:
         total, fps, _, _ = media.probe_video(path)
         items = media.video_frames(path)
-    name = path.name if path.is_dir() else path.stem
+    name = clip_name(path)
     count = 0
 
     def frames() -> Iterator[Frame | object]:
