@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ssmtl import config
 from ssmtl.core.errors import InputError
+from ssmtl.stages.settings import Detect
 from ssmtl.watching import learn, watch
 from ssmtl.watching.settings import Scoring, Watch
 from ssmtl.watching.sources import Frame, Segment
@@ -32,7 +32,7 @@ def test_watch_thins_to_the_rate_of_the_model_and_counts_the_source_s_frames(mon
     ("rate", "sigma", "side"), [(25, 10, 9), (10, 4, 3), (5, 2, 1), (1, 0.4, 1), (100, 40, 37)]
 )
 def test_windows_in_seconds_are_so_many_frames_at_the_rate(rate, sigma, side):
-    made = learn.configuration(config.defaults("detect"), None, None, None, 25.0, rate)
+    made = learn.configuration(Detect.parse({}), None, None, None, 25.0, rate)
     evaluate = made["models"]["own"]["evaluate"]
     assert evaluate["sigma"] == pytest.approx(sigma) and evaluate["filter_size"] == side
 
@@ -42,13 +42,13 @@ def test_radii_may_be_seconds_too_and_frames_stay_frames(tmp_path):
     changes.write_text(
         "cubes: {radius: 0.4s, max_gap: 0.01s}\nevaluate: {sigma: 7, follow: 0.5s}\n"
     )
-    made = learn.configuration(config.defaults("detect"), changes, None, 5.0, 25.0, 5.0)
+    made = learn.configuration(Detect.parse({}), changes, None, 5.0, 25.0, 5.0)
     footage, evaluate = made["datasets"]["footage"], made["models"]["own"]["evaluate"]
     assert footage["cubes"]["radius"] == 2 and footage["cubes"]["max_gap"] == 2
     assert evaluate["sigma"] == 7 and evaluate["follow"] == 2 and footage["frames"] == {"fps": 5.0}
     changes.write_text("evaluate: {sigma: soon}\n")
     with pytest.raises(InputError, match=r"evaluate\.sigma: 'soon' is neither frames nor such as"):
-        learn.configuration(config.defaults("detect"), changes, None, None, 25.0, 25.0)
+        learn.configuration(Detect.parse({}), changes, None, None, 25.0, 25.0)
 
 
 def test_learn_says_what_there_is_to_learn_from(tmp_path, caplog):

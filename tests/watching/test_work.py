@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from ssmtl import config
 from ssmtl.planning.volume import Footage
+from ssmtl.stages.settings import Detect
 from ssmtl.watching import learn, work
 from ssmtl.watching.work import Stages
 
@@ -78,7 +78,7 @@ def test_snakemakes_lines_are_hidden_and_warnings_are_not():
 def test_the_estimate_grows_with_the_video_and_shrinks_with_cores(monkeypatch):
     monkeypatch.setattr(work, "sampled", lambda *_: (0.05, 3.0))
     monkeypatch.setattr(work.volume, "device_and_units", lambda: ("cpu", 2))
-    made = learn.configuration(config.defaults("detect"), None, None, None, 25.0, 25.0)
+    made = learn.configuration(Detect.parse({}), None, None, None, 25.0, 25.0)
 
     def expected(frames: int, held_out: int = 1000, cores: str = "all"):
         footage = Footage(4, frames, 10**6, 320 * 240, False)
