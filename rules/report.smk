@@ -1,3 +1,33 @@
+rule explain:
+    # The strongest objects of the events that the report shows.
+    input:
+        model=jobs.weights,
+        table=f"{paths.RUN}/frame_scores.csv",
+        scores=jobs.scores,
+        frames=jobs.files("frames", "test"),
+        detections=jobs.files("detections", "test"),
+        cubes=jobs.stored("cubes", "test"),
+        teachers=jobs.stored("teachers", "test"),
+        models=jobs.network_files("teachers"),
+    output:
+        paths.EXPLAINED,
+    log:
+        "results/{dataset}/logs/explain_{model}_{seed}.log",
+    conda:
+        "../envs/ssmtl.yaml"
+    resources:
+        **jobs.limits("explain"),
+    params:
+        options=jobs.options("explain"),
+        seen=jobs.seen_by,
+        code=jobs.code("explain"),
+    shell:
+        "python -m ssmtl explain {output:q} --model {input.model:q} --table {input.table:q}"
+        " --scores {input.scores:q} --frames {input.frames:q} --detections {input.detections:q}"
+        " --cubes {input.cubes:q} --teachers {input.teachers:q} {params.options} {params.seen}"
+        " 2>&1 | tee {log:q}"
+
+
 rule report:
     input:
         manifest="results/{dataset}/manifest.csv",
@@ -7,7 +37,7 @@ rule report:
         teachers=jobs.stored("teachers"),
         histories=jobs.each_run("history.svg"),
         metrics=jobs.each_run("metrics.json"),
-        models=jobs.first_models,
+        explained=jobs.first_explained,
         videos=jobs.first_videos,
     output:
         report(

@@ -18,6 +18,8 @@ from ssmtl.formats.manifest import COLUMNS as MANIFEST
 from ssmtl.formats.teachers import TEACHERS
 from ssmtl.learning import model as models
 from ssmtl.media import codec
+from ssmtl.scoring.explain import explain
+from ssmtl.stages.settings import Cubes, Teachers
 
 TASKS = ["arrow_of_time", "motion_irregularity", "middle_box", "distillation"]
 COLUMNS = [*TASKS, "combined", "speed"]
@@ -214,11 +216,22 @@ def arguments(root, labelled=True, objects=2):
     )
     manifest[MANIFEST].to_csv(root / "manifest.csv", index=False)
     models = [(model, seed) for model in ("all", "without_arrow") for seed in (0, 1)]
+    runs = [write_run(root, model, seed, frame, box, labelled) for model, seed in models]
+    for run in runs:
+        explain(
+            run / "explained.h5",
+            weights=run / "model.safetensors",
+            table=run / "frame_scores.csv",
+            scores=sorted((run / "scores").glob("*.h5")),
+            **{kind: [path] for kind, path in test.items()},
+            settings=Cubes(),
+            seen=Teachers(),
+        )
     return {
         "output": root / "report.html",
         "dataset": "made & up",
         "config": {"score": {"sigma": 21}, "notes": ["The reader ran on <made> files only."]},
         "manifest": root / "manifest.csv",
-        "runs": [write_run(root, model, seed, frame, box, labelled) for model, seed in models],
+        "runs": runs,
         **{kind: [train[kind], test[kind]] for kind in test},
     }

@@ -39,7 +39,7 @@ SECTIONS = {
 
 # These read what the others made, and share code with them.
 PAGES = {"ablation", "figures", "protocol", "release", "report", "sensitivity", "sensitivity_page"}
-PAGES |= {"summary", "videos", "watcher", "history"}
+PAGES |= {"summary", "videos", "watcher", "history", "explain"}
 PIPELINE = set(STAGES) - PAGES
 SCORING = {"calibrate", "score", "score_frames"}
 LEARNT = {"train", *SCORING}

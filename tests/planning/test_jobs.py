@@ -53,8 +53,8 @@ def test_runs_are_all_models_and_seeds_and_released_models_have_their_own_seed(p
         "results/yard/videos/tiny/seed0",
         "results/yard/videos/wide/seed0",
     ]
-    assert jobs.first_models(job(dataset="given")) == [
-        "results/given/models/tiny/seed7/model.safetensors"
+    assert jobs.first_explained(job(dataset="given")) == [
+        "results/given/models/tiny/seed7/explained.h5"
     ]
 
 

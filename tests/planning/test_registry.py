@@ -54,7 +54,7 @@ def test_a_module_that_is_imported_by_name_is_named_by_settings():
 
 UNQUOTED = {"{params.options}", "{params.boxes}", "{params.source}", "{threads}", "{resources.gpu}"}
 UNQUOTED |= {"{params.cubes}", "{params.teachers}", "{params.features}"}  # of `flags`, which quotes
-UNQUOTED |= {"{params.configured}"}  # as well
+UNQUOTED |= {"{params.configured}", "{params.seen}"}  # as well
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -14,11 +14,13 @@ from made_results import FRAMES, SECTIONS, TASKS, TEST_CLIPS, arguments, write_v
 
 from ssmtl.core.errors import InputError
 from ssmtl.formats import tables
+from ssmtl.formats.frame_scores import intervals
 from ssmtl.learning import model as models
 from ssmtl.reporting import clips, page, pictures, plots, published
-from ssmtl.reporting import event_details as events
+from ssmtl.reporting.event_details import Footage, explained
 from ssmtl.reporting.pages import report
 from ssmtl.reporting.runs import load_models
+from ssmtl.scoring import events
 from ssmtl.scoring.objects import ScoringModel, second_look
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -248,9 +250,7 @@ def test_an_event_is_explained_by_its_highest_object(labelled):
     first = events.found_events(run.clips.values(), level)[0]
     objects = run.objects.query("clip == @first.clip and @first.first <= frame <= @first.last")
     best = objects.loc[objects["combined"].idxmax()]
-    stages = events.Stages({}, **{k: options[k] for k in ("frames", "cubes", "teachers")})
-    model, _ = models.load(run.folder / "model.safetensors")
-    [shown] = events.explained(run, model, stages, [first])
+    [shown] = explained(run, Footage(options["frames"]), [first])
     assert shown["frame"] == best["frame"]
     details = shown["object"]
     assert details["scores"]["combined"] == pytest.approx(best["combined"])
@@ -337,7 +337,7 @@ def test_both_papers_and_the_project_are_cited(labelled):
 def test_intervals_split_where_the_kind_changes():
     frames = pd.DataFrame({"frame": range(8), "label": [0, 1, 1, 1, 0, 1, 0, np.nan]})
     frames["kind"] = ["", "a", "a", "b", "", "b", "", ""]
-    assert plots.intervals(frames) == [(1, 2, "a"), (3, 3, "b"), (5, 5, "b")]
+    assert intervals(frames) == [(1, 2, "a"), (3, 3, "b"), (5, 5, "b")]
 
 
 def test_cube_strip_greys_frames_that_do_not_exist():

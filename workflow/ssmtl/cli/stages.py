@@ -344,6 +344,35 @@ def evaluate(
     show([output])
 
 
+@command(STAGES, "ssmtl.scoring.explain:explain")
+def explain(
+    output: Path,
+    /,
+    *,
+    weights: ModelFile,
+    table: Path,
+    scores: list[Path],
+    frames: list[Path],
+    detections: list[Path],
+    cubes: Files = (),
+    teachers: Files = (),
+    settings: Cubes,
+    seen: Teachers,
+) -> None:
+    """What a model makes of the strongest objects of the events that the report shows.
+
+    Args:
+        output: explained.h5.
+        weights: Weights of a trained model, model.safetensors.
+        table: frame_scores.csv.
+        scores: Scores of all test shards.
+        frames: frames.h5 of all test shards.
+        detections: detections.h5 of all test shards.
+        cubes: cubes.h5 of all test shards; none where objects are scored from frames.
+        teachers: teachers.h5 of the same shards.
+    """
+
+
 @command(STAGES, "ssmtl.evaluation.sensitivity:write_sensitivity")
 def sensitivity(
     output: Path,

@@ -34,3 +34,17 @@ def read_frame_scores(path: Path) -> pd.DataFrame:
             line = int(np.flatnonzero(bad)[0]) + 2  # the header is line 1
             raise InputError(f"{path}, line {line}: {what}; evaluate again")
     return table
+
+
+def intervals(frames: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """First frame, last frame and kind of every anomalous stretch of one clip.
+
+    `frames` has the columns frame, label (1 is anomalous, NaN is unlabelled) and kind; a
+    stretch ends where the kind changes.
+    """
+    stretch = (frames[["label", "kind"]] != frames[["label", "kind"]].shift()).any(axis=1).cumsum()
+    anomalous = frames[frames["label"] == 1]
+    return [
+        (int(part["frame"].iloc[0]), int(part["frame"].iloc[-1]), part["kind"].iloc[0])
+        for _, part in anomalous.groupby(stretch[anomalous.index])
+    ]

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import h5py
+import numpy as np
+import pandas as pd
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
@@ -89,3 +91,21 @@ def scored_alike(paths: list[Path]) -> dict:
 def read_scores(path: Path, clips: list[str] | None = None) -> AbstractContextManager[h5py.File]:
     """A checked file of scores; see `hdf5.read`."""
     return hdf5.read(path, SCORES, clips)
+
+
+def object_table(paths: list[Path], columns: list[str]) -> pd.DataFrame:
+    """The objects of all clips, by clip and frame: clip, row (in cubes.h5), frame, box as x1 to y2,
+    and the columns of scores that are asked for."""
+    box = ["x1", "y1", "x2", "y2"]
+    tables = [pd.DataFrame(columns=["clip", "row", "frame", *box, *columns])]
+    for path in paths:
+        with read_scores(path) as file:
+            for clip, group in file.items():
+                if not len(group["frame"]):
+                    continue
+                table = pd.DataFrame(group["box"][:], columns=box)
+                table["clip"], table["row"] = clip, np.arange(len(table))
+                for column in ("frame", *columns):
+                    table[column] = group[column][:]
+                tables.append(table)
+    return pd.concat(tables[1:] or tables, ignore_index=True)

@@ -186,12 +186,13 @@ class Jobs:
 
         return found
 
-    def stored(self, stage: str) -> Callable:
-        """A stage's files, without those of clips that are scored straight from their frames."""
+    def stored(self, stage: str, *splits: str) -> Callable:
+        """A stage's files of the splits, by default of all that are needed, without those of clips
+        that are scored straight from their frames."""
 
         def found(wildcards: Wildcards) -> list[str]:
             data = self.video(wildcards.dataset)
-            return data.files(stage, data.stored_splits())
+            return data.files(stage, [s for s in data.stored_splits() if s in (splits or [s])])
 
         return found
 
@@ -232,6 +233,10 @@ class Jobs:
         """The settings of a stage that scoring from frames does by itself, as options."""
         return lambda wildcards: tree.flags(self.settings(section, wildcards), f"{section}_")
 
+    def seen_by(self, wildcards: Wildcards) -> str:
+        """The settings of the teachers, for objects whose class probabilities are not stored."""
+        return tree.flags(self.settings("teachers", wildcards), "seen_")
+
     def released(self, wildcards: Wildcards) -> str:
         """The folder of the released model that is used for a run."""
         return self.video(wildcards.dataset).released(wildcards.model)
@@ -268,9 +273,9 @@ class Jobs:
             for model, seed in self.video(name).first_runs(seeds)
         ]
 
-    def first_models(self, wildcards: Wildcards) -> list[str]:
-        """The model of every first run, which the report looks at."""
-        return self.first_files(f"{paths.RUN}/model.safetensors", wildcards.dataset)
+    def first_explained(self, wildcards: Wildcards) -> list[str]:
+        """What the model of every first run makes of its events, which the report shows."""
+        return self.first_files(paths.EXPLAINED, wildcards.dataset)
 
     def first_videos(self, wildcards: Wildcards) -> list[str]:
         """The annotated videos of every first run."""

@@ -7,6 +7,7 @@ from pathlib import Path
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN = "results/{dataset}/models/{model}/seed{seed}"
+EXPLAINED = f"{RUN}/explained.h5"
 VIDEOS = "results/{dataset}/videos/{model}/seed{seed}"
 FIGURES = "results/{dataset}/figures/{model}/seed{seed}"
 RELEASE = "results/{dataset}/release/{model}/seed{seed}"

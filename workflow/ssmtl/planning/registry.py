@@ -162,6 +162,13 @@ STAGES: dict[str, Stage] = {
         time=Demand(60, 60),
         timed=True,
     ),
+    "explain": Stage(
+        ("ssmtl.scoring.explain:explain",),
+        settings="cubes",
+        named=MODEL | {"teachers.backend": DETECTORS},
+        writes=("explained",),
+        memory=Demand(8),
+    ),
     "videos": Stage(
         ("ssmtl.reporting.annotated_videos:write_videos",),
         time=Demand(60, 60),

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.core.errors import InputError
+from ssmtl.formats.frame_scores import intervals
 from ssmtl.formats.frames import Frames
 from ssmtl.media import codec
 from ssmtl.reporting import interactive as figures
 from ssmtl.reporting import pictures, plots
-from ssmtl.reporting.event_details import Stages, normal_shares
+from ssmtl.reporting.event_details import Footage, normal_shares
 from ssmtl.reporting.runs import Run
 
 WIDTH, QUALITY = 320, 70  # of the small frames: at most so many pixels, and their JPEG quality
@@ -30,7 +31,7 @@ def small(picture: np.ndarray) -> bytes:
     return codec.encode_jpeg(pictures.narrowed(picture, WIDTH)[0], QUALITY)
 
 
-def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:
+def still_frames(footage: Footage, clips: Iterable[str]) -> dict[str, dict]:
     """Per clip its small frames: frame number -> JPEG in base64, the same step for all clips.
 
     The first frame and the last one of a clip are always among them.
@@ -38,13 +39,13 @@ def still_frames(stages: Stages, clips: Iterable[str]) -> dict[str, dict]:
     clips = list(clips)
     total = step = 0
     for clip in clips:
-        with stages.read("frames", clip) as file:
+        with footage.read(clip) as file:
             total += int(file[clip].attrs["frames"])
             step = step or len(small(Frames(file[clip])[0]))
     step = thinning(step, total)
     stills = {}
     for number, clip in enumerate(clips):
-        with stages.read("frames", clip) as file:
+        with footage.read(clip) as file:
             frames = Frames(file[clip])
             kept = sorted({*range(0, len(frames), step), len(frames) - 1})
             stills[clip] = {
@@ -147,4 +148,4 @@ def truths(frames: pd.DataFrame) -> list[list] | None:
     """The labelled stretches of a clip as [first, last, words]; None without labels."""
     if frames["label"].isna().all():
         return None
-    return [[first, last, kind or "anomalous"] for first, last, kind in plots.intervals(frames)]
+    return [[first, last, kind or "anomalous"] for first, last, kind in intervals(frames)]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ssmtl.formats.frame_scores import intervals
 from ssmtl.reporting import plots
 
 BINS = 40
@@ -78,7 +79,7 @@ def score_lines(
 def truth_marks(frames: pd.DataFrame) -> tuple[list[dict], list[dict]]:
     """Shapes that shade the labelled anomalies of a clip, and notes that name their kinds."""
     shapes, notes = [], []
-    for first, last, kind in plots.intervals(frames):
+    for first, last, kind in intervals(frames):
         place = {"x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
         shade = {"fillcolor": plots.TRUTH, "opacity": 0.15, "line": {"width": 0}, "layer": "below"}
         shapes.append({"type": "rect", **place, **shade})

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from ssmtl.core import store
+from ssmtl.formats.frame_scores import intervals
 
 INK = "#1f2328"  # text, axes and the combined score; inline figures take the page's text colour
 TRUTH = "#e5484d"
@@ -68,20 +69,6 @@ def title(column: str) -> str:
 def colour(column: str) -> str:
     """The hex colour of a column of scores."""
     return COLOURS.get(column, SPARE[sum(column.encode()) % len(SPARE)])
-
-
-def intervals(frames: pd.DataFrame) -> list[tuple[int, int, str]]:
-    """First frame, last frame and kind of every anomalous stretch of one clip.
-
-    `frames` has the columns frame, label (1 is anomalous, NaN is unlabelled) and kind; a
-    stretch ends where the kind changes.
-    """
-    stretch = (frames[["label", "kind"]] != frames[["label", "kind"]].shift()).any(axis=1).cumsum()
-    anomalous = frames[frames["label"] == 1]
-    return [
-        (int(part["frame"].iloc[0]), int(part["frame"].iloc[-1]), part["kind"].iloc[0])
-        for _, part in anomalous.groupby(stretch[anomalous.index])
-    ]
 
 
 @matplotlib.rc_context(STYLE)

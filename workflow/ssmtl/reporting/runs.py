@@ -6,14 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pandas as pd
 
 from ssmtl.evaluation.metrics.names import OF_FRAMES, OF_PLACES
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.metrics import read_metrics
-from ssmtl.formats.scores import read_scores
+from ssmtl.formats.scores import object_table
 from ssmtl.reporting.page import known, mean, spread, verdict
 
 METRICS, LOCALISATION = OF_FRAMES, OF_PLACES
@@ -64,21 +63,8 @@ class Run:
 
     @cached_property
     def objects(self) -> pd.DataFrame:
-        """All scored objects, by clip and frame: clip, row (in cubes.h5), frame, box as x1 to y2,
-        and a column per score."""
-        box = ["x1", "y1", "x2", "y2"]
-        tables = [pd.DataFrame(columns=["clip", "row", "frame", *box, *self.columns])]
-        for path in sorted((self.folder / "scores").glob("*.h5")):
-            with read_scores(path) as file:
-                for clip, group in file.items():
-                    if not rows_in(group, "frame"):
-                        continue
-                    table = pd.DataFrame(group["box"][:], columns=box)
-                    table["clip"], table["row"] = clip, np.arange(len(table))
-                    for column in ("frame", *self.columns):
-                        table[column] = group[column][:]
-                    tables.append(table)
-        return pd.concat(tables[1:] or tables, ignore_index=True)
+        """All scored objects, as `formats.scores.object_table` has them."""
+        return object_table(sorted((self.folder / "scores").glob("*.h5")), self.columns)
 
 
 def load_models(folders: Iterable[Path]) -> dict[str, list[Run]]:

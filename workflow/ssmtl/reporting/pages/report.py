@@ -14,7 +14,6 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.formats.history import read_history
 from ssmtl.formats.manifest import read_manifest
-from ssmtl.learning import model as models_
 from ssmtl.reporting import clips as clips_
 from ssmtl.reporting import event_details as events
 from ssmtl.reporting import interactive as figures
@@ -44,11 +43,9 @@ from ssmtl.reporting.runs import (
     metric_table,
     scores_of,
 )
+from ssmtl.scoring.events import Events, events_of
 
 log = logging.getLogger(__name__)
-
-EVENTS = 12  # highest-scoring events shown per model
-MISTAKES = 6  # false alarms shown per model, and misses
 
 
 def as_script(value) -> Markup:
@@ -90,11 +87,11 @@ def to_look_at(view: dict, number: int) -> list[dict]:
     return points
 
 
-def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, videos) -> dict:
+def model_view(number: int, runs: list[Run], footage: events.Footage, manifest, videos) -> dict:
     """All that the page shows of its model `number`; figures and events are of the first run."""
     first = runs[0]
     border = first.metrics["border"]
-    level = events.threshold(first.frames)
+    found = events_of(first.frames)
     view = {
         "name": first.model,
         "number": number,
@@ -111,11 +108,11 @@ def model_view(number: int, runs: list[Run], stages: events.Stages, manifest, vi
         "lacking": lacking(runs),
         "kinds": kind_table(runs),
         "clips": clip_table(runs),
-        "panels": clips_.panels(first, manifest, videos, level),
+        "panels": clips_.panels(first, manifest, videos, found.level),
         "filmed": any(model == first.model for model, _ in videos),
-        "level": level,
+        "level": found.level,
         "range": score_range(first),
-        **event_view(first, stages, level),
+        **event_view(first, footage, found),
         "roc": roc_of(first),
         "distributions": {c: figures.distribution(first.frames, c) for c in first.columns},
         "losses": figures.losses(read_history(first.folder / "history.csv")),
@@ -131,20 +128,15 @@ def published_row(runs: list[Run], column: str) -> list[str]:
     return [spread(values) for values in (*auc, *localisation)]
 
 
-def event_view(run: Run, stages: events.Stages, level: float) -> dict:
+def event_view(run: Run, footage: events.Footage, found: Events) -> dict:
     """The events of a run, its false alarms and what it missed, each looked at again."""
-    found = events.found_events(run.clips.values(), level)
-    false = [event for event in found if event.truth == "normal"]
-    missed = events.missed_events(run.clips.values(), level)
-    model, _ = models_.load(run.folder / "model.safetensors")
+    shown = found.looked_at()
     return {
-        "events": events.explained(run, model, stages, found[:EVENTS]),
-        "false": events.explained(run, model, stages, false[:MISTAKES]),
-        "missed": events.explained(run, model, stages, missed[:MISTAKES]),
+        **{kind: events.explained(run, footage, some) for kind, some in shown.items()},
         "counts": {
-            "events": len(found),
-            "false": len(false),
-            "missed": len(missed),
+            "events": len(found.found),
+            "false": len(found.false),
+            "missed": len(found.missed),
             "stretches": sum(len(clips_.truths(c) or ()) for c in run.clips.values()),
         },
     }
@@ -208,11 +200,11 @@ def write_report(
         raise InputError(f"{output}: no model to report on; train and score one first")
     rows = read_manifest(manifest)
     files = {"frames": frames, "detections": detections, "cubes": cubes, "teachers": teachers}
-    stages = events.Stages(config, **files)
+    footage = events.Footage(frames)
     firsts = [group[0] for group in models.values()]
     found = clips_.clip_videos(firsts, [Path(folder) for folder in videos], Path(output))
     views = [
-        model_view(number, group, stages, rows, found)
+        model_view(number, group, footage, rows, found)
         for number, group in enumerate(models.values(), 1)
     ]
     page = (
@@ -227,7 +219,7 @@ def write_report(
             totals=firsts[0].metrics,
             models=views,
             ids=timeline_ids(views),
-            stills=clips_.still_frames(stages, firsts[0].clips),
+            stills=clips_.still_frames(footage, firsts[0].clips),
             published=published.results_for(config.get("published")),
             stages=stage_rows(files, models),
             times=stage_times(benchmarks),
