@@ -16,7 +16,6 @@ from ssmtl.config.layers import (
     run,
     schema,
     seeded,
-    settings,
 )
 from ssmtl.config.options import flags
 from ssmtl.config.sections import SECTIONS, Config
@@ -25,6 +24,7 @@ from ssmtl.config.variants import (
     ablated_model,
     ablation,
     ablation_plan,
+    settings,
     shared,
     variants,
 )

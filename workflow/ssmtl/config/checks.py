@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ssmtl.config import layers, variants
+from ssmtl.config import variants
 from ssmtl.config.sections import Config
 from ssmtl.core.errors import InputError
 
@@ -38,7 +38,7 @@ def check_options(config: dict, dataset: str, models: Iterable[str]) -> None:
     for model in models:
         for stage in ("train", "score"):
             try:
-                layers.settings(config, stage, dataset, model)
+                variants.settings(config, stage, dataset, model)
             except InputError as error:
                 raise InputError(f"config: {dataset}, model {model}: {error}") from None
 

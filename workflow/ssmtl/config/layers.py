@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ssmtl.config import variants
 from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import shipped
@@ -32,24 +31,25 @@ def defaults(stage: str) -> dict:
     return SECTIONS[stage].parse({}).model_dump()
 
 
-def settings(
-    config: dict, stage: str, dataset: str | None = None, model: str | None = None
+def base_settings(
+    config: dict,
+    stage: str,
+    dataset: str | None = None,
+    model: str | None = None,
+    changes: Iterable[dict] = (),
 ) -> dict:
     """A stage's settings: the defaults, then the config's section, the model's, the data set's.
 
-    A variant, `{model}.{name}`, then has what the ablation changes for all, and its own change.
+    model: none of its variants, whose layers are the changes that win over all.
     """
-    base, _, name = (model or "").partition(".")
     layers = [config.get(stage, {})]
-    if base:
-        layers.append(config.get("models", {}).get(base, {}).get(stage, {}))
+    if model:
+        layers.append(config.get("models", {}).get(model, {}).get(stage, {}))
     if dataset is not None:
         sets = config["datasets"] | config.get("image_datasets", {})
         layers.append(sets[dataset].get(stage, {}))
-    if name:
-        layers += variants.variant_of(config, dataset or "", base, name).layers(stage)
     section = SECTIONS[stage]
-    return located(section.parse(layered(section, layers), stage).model_dump())
+    return located(section.parse(layered(section, [*layers, *changes]), stage).model_dump())
 
 
 # Keys that are options by name, of which a layer changes those that it names; and, where they are

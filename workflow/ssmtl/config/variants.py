@@ -20,9 +20,9 @@ class Variant:
 
 def variants(config: dict, dataset: str, model: str) -> dict[str, Variant]:
     """All variants of a model on a data set, by the name that follows the dot."""
-    plan = layers.settings(config, "ablation", dataset)
-    tasks = (layers.settings(config, "train", dataset, model) | plan["train"])["tasks"]
-    groups = {
+    plan = layers.base_settings(config, "ablation", dataset)
+    tasks = (layers.base_settings(config, "train", dataset, model) | plan["train"])["tasks"]
+    groups: dict[str, dict[str, dict]] = {
         "full": {"full": {}},
         "only": {f"only_{task}": {"train": {"tasks": [task]}} for task in tasks},
         "without": {
@@ -59,9 +59,21 @@ def variant_of(config: dict, dataset: str, model: str, name: str) -> Variant:
     return known[name]
 
 
+def settings(
+    config: dict, stage: str, dataset: str | None = None, model: str | None = None
+) -> dict:
+    """A stage's settings; see `layers.base_settings`.
+
+    A variant, `{model}.{name}`, has what the ablation changes for all, and its own change.
+    """
+    base, _, name = (model or "").partition(".")
+    changes = variant_of(config, dataset or "", base, name).layers(stage) if name else []
+    return layers.base_settings(config, stage, dataset, base, changes)
+
+
 def ablated_model(config: dict, dataset: str) -> str:
     """The model whose variants a data set's ablation compares."""
-    chosen = layers.settings(config, "ablation", dataset)["model"]
+    chosen = layers.base_settings(config, "ablation", dataset)["model"]
     return chosen or layers.dataset(config, dataset)["models"][0]
 
 
@@ -71,7 +83,7 @@ def ablation(config: dict, dataset: str) -> list[dict]:
     A row whose settings are those of the full set, such as its own encoder, has its model.
     """
     model = ablated_model(config, dataset)
-    groups = ("full", *layers.settings(config, "ablation", dataset)["groups"])
+    groups = ("full", *layers.base_settings(config, "ablation", dataset)["groups"])
     return [
         {
             "variant": name,
@@ -87,10 +99,8 @@ def ablation(config: dict, dataset: str) -> list[dict]:
 def ablation_plan(config: dict, dataset: str) -> dict:
     """What the page of an ablation shows beside its figures; see `ablation.write_ablation`."""
     model = ablated_model(config, dataset)
-    usual = layers.settings(config, "train", dataset, model)
-    full = {
-        stage: layers.settings(config, stage, dataset, f"{model}.full") for stage in layers.STAGES
-    }
+    usual = settings(config, "train", dataset, model)
+    full = {stage: settings(config, stage, dataset, f"{model}.full") for stage in layers.STAGES}
     return {
         "rows": ablation(config, dataset),
         "model": model,
@@ -115,4 +125,4 @@ def shared(config: dict, stage: str, dataset: str, model: str) -> str:
 def effective(config: dict, stage: str, dataset: str, model: str) -> dict[str, dict]:
     """The settings of a model's stages up to and with `stage`."""
     stages = layers.MODEL_STAGES[: layers.MODEL_STAGES.index(stage) + 1]
-    return {name: layers.settings(config, name, dataset, model) for name in stages}
+    return {name: settings(config, name, dataset, model) for name in stages}
