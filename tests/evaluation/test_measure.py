@@ -170,6 +170,28 @@ def test_boxes_with_scores(method, tmp_path, capsys):
     assert found["pixel_auc"] == pytest.approx(roc_auc_score(truth, scores), abs=1e-6)
 
 
+def test_tracks_are_the_components_of_masks_where_that_is_asked_for(method, tmp_path, capsys):
+    """The made boxes move by a pixel a frame, and jump back with every ninth frame."""
+    tracks = {c: [(row[1] // 9, *row[1:]) for row in rows] for c, rows in method["tracks"].items()}
+    expected = by_definition(method | {"tracks": tracks})
+    given = {name: method[name] for name in ("scores", "labels", "boxes", "masks")}
+    found = ssmtl.evaluate(**given, tracks="from_masks")
+    assert {n: getattr(found, n) for n in expected} == pytest.approx(expected, abs=1e-9)
+    assert expected["tbdc"] != by_definition(method)["tbdc"]
+    refused("there are no masks", method["scores"], method["labels"], tracks="from_masks")
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "labels").mkdir()
+    for clip in CLIPS:
+        np.save(tmp_path / "masks" / f"{clip}.npy", method["masks"][clip])
+        np.save(tmp_path / "labels" / f"{clip}.npy", method["labels"][clip])
+    method["boxes"].to_csv(tmp_path / "boxes.csv", index=False)
+    words = ["--boxes", tmp_path / "boxes.csv", "--labels", tmp_path / "labels"]
+    words += ["--lengths", ",".join(map(str, CLIPS.values())), "--tracks", "from_masks"]
+    measure(capsys, *words, "--masks", tmp_path / "masks", "--output", tmp_path / "found.json")
+    written = json.loads((tmp_path / "found.json").read_text())
+    assert {n: written[n] for n in expected} == pytest.approx(expected, abs=1e-9)
+
+
 def test_maps_of_any_range(method):
     rng = np.random.default_rng(2)
     maps = {c: (-3 + 9 * rng.random(m.shape) + m).round(3) for c, m in method["masks"].items()}
@@ -245,7 +267,7 @@ def test_what_does_not_fit_is_one_line(method, tmp_path):
     refused("give lengths", np.zeros(95), np.zeros(95))
     refused("95 values for 2 clips of 90", np.zeros(95), np.zeros(95), lengths=[40, 50])
     refused("go together", scores, labels, smoothing="gaussian")
-    refused("none of gaussian", scores, labels, smoothing="mean", sigma=3)
+    refused("none of 'gaussian'", scores, labels, smoothing="mean", sigma=3)
     refused("give fps", scores, labels, threshold=0.5)
     refused("frame 40 of 40", scores, labels, boxes=boxes.assign(frame=40, clip="1"))
     refused(

@@ -10,6 +10,8 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.store import digest
 from ssmtl.media.video import VIDEO_SUFFIXES
 
+FROM_MASKS = "from_masks"  # of tracks: the components of the masks
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -194,8 +196,8 @@ def numbered_track_file(base: Path, clip: str) -> str:
 
 def with_tracks(clips: list[Clip], tracks: str) -> list[Clip]:
     """The clips with tracks as the option `tracks` asks: `files`, or `from_masks` [D]."""
-    if tracks not in ("files", "from_masks"):
-        raise InputError(f"options.tracks '{tracks}': expected files or from_masks")
+    if tracks not in ("files", FROM_MASKS):
+        raise InputError(f"options.tracks '{tracks}': expected files or {FROM_MASKS}")
     if tracks == "files":
         return clips
     return [replace(clip, tracks=clip.masks) for clip in clips]

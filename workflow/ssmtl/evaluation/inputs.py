@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ssmtl.core.errors import InputError
+from ssmtl.datasets import ground_truth
 from ssmtl.datasets import labels as label_files
-from ssmtl.datasets.clips import Clip, clip_number
+from ssmtl.datasets.clips import FROM_MASKS, Clip, clip_number
 from ssmtl.datasets.ground_truth import Tracks, read_masks, read_tracks
 from ssmtl.formats import foreign
 from ssmtl.formats.labels import to_array
@@ -56,12 +57,15 @@ def gather(scores, labels, *, lengths=None, boxes=None, tracks=None, masks=None,
         check_boxes(boxes, scores)
         boxes = {clip: boxes[clip] for clip in scores if clip in boxes}
     anomalous = [clip for clip, label in truth.items() if label.any()]
+    masks = {} if masks is None else entries(masks, scores, anomalous, "masks")
+    if isinstance(tracks, ALIKE) and str(tracks) == FROM_MASKS:
+        tracks = tracks_in(masks, scores)
     return Footage(
         scores,
         truth,
         boxes,
         {} if tracks is None else tracks_of(tracks, scores, anomalous),
-        {} if masks is None else entries(masks, scores, anomalous, "masks"),
+        masks,
         {} if maps is None else maps_of(maps, scores),
     )
 
@@ -291,6 +295,17 @@ def tracks_of(given, scores: dict[str, np.ndarray], anomalous: list[str]) -> dic
     return {
         clip: tracks_of_clip(found[clip], len(values)) if clip in found else none
         for clip, values in scores.items()
+    }
+
+
+def tracks_in(masks: dict[str, Any], scores: dict[str, np.ndarray]) -> dict[str, Tracks]:
+    """The tracks of the clips that have masks: the components of these in space and time."""
+    if not masks:
+        raise InputError(f"tracks {FROM_MASKS}: there are no masks; give them as masks")
+    shape, counts = picture_shape(masks, scores), {c: len(values) for c, values in scores.items()}
+    return {
+        clip: ground_truth.tracks_of(masks_of_clip(given, clip, counts[clip], shape))
+        for clip, given in masks.items()
     }
 
 

@@ -18,6 +18,7 @@ from ssmtl.evaluation.inputs import Footage, gather, masks_of_clip, picture_shap
 from ssmtl.evaluation.metrics import auc, names
 from ssmtl.evaluation.metrics.pixel import PixelRoc, anomalous_cells, cell_pixels
 from ssmtl.evaluation.metrics.region_track import both_conventions
+from ssmtl.evaluation.settings import Measure
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ def evaluate(
     boxes : table or path
         Scored boxes: clip, frame, x1, y1, x2, y2 (pixels), score. With `tracks`: RBDC and TBDC.
     tracks : mapping clip -> rows of track, frame, x1, y1, x2, y2; or a folder
-        Ground-truth tracks of clips with anomalies; with `boxes` alone.
+        Ground-truth tracks of clips with anomalies; with `boxes` alone. "from_masks": the
+        components of `masks` in space and time.
     masks : mapping clip -> array (T, H, W), or a folder
         Ground-truth masks. With `maps`, or else with `boxes` painted with their scores: pixel AUC.
     maps : mapping clip -> array (T, H, W), or a folder with a .npy per clip
@@ -159,17 +161,33 @@ def evaluate(
     >>> found.micro
     1.0
     """
-    check_settings(normalise, smoothing, sigma, threshold, fps)
+    values = {
+        "normalise": normalise,
+        "smoothing": smoothing,
+        "sigma": sigma,
+        "border": border,
+        "threshold": threshold,
+        "fps": fps,
+        "pause": pause,
+    }
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+    settings = Measure.parse(plain)
     given = gather(
         scores, labels, lengths=lengths, boxes=boxes, tracks=tracks, masks=masks, maps=maps
     )
-    prepared = normalised(given.scores, normalise)
+    return measured(given, settings)
+
+
+def measured(given: Footage, settings: Measure) -> Measurement:
+    """All metrics that the scores and the ground truth allow."""
+    prepared = normalised(given.scores, settings.normalise)
+    smoothing, sigma, border = settings.smoothing, settings.sigma, settings.border
     if smoothing and sigma:
         prepared = {c: smooth(v, sigma, border, smoothing) for c, v in prepared.items()}
     truth, values = list(given.labels.values()), list(prepared.values())
     counted = None
-    if threshold is not None and fps:
-        counted = count_alarms(truth, values, threshold, fps, pause)
+    if settings.threshold is not None and settings.fps:
+        counted = count_alarms(truth, values, settings.threshold, settings.fps, settings.pause)
     return Measurement(
         **frame_level(truth, values),
         **region_level(given),
@@ -184,24 +202,12 @@ def evaluate(
             }
         ),
         settings={
-            "normalise": normalise,
+            "normalise": settings.normalise,
             "smoothing": smoothing,
             "sigma": sigma if smoothing else None,
             "border": border if smoothing else None,
         },
     )
-
-
-def check_settings(normalise, smoothing, sigma, threshold, fps) -> None:
-    """InputError for switches that say half of something."""
-    if normalise not in (None, "clip", "all"):
-        raise InputError(f"normalise: {normalise!r} is none of clip, all")
-    if smoothing not in (None, "gaussian", "causal"):
-        raise InputError(f"smoothing: {smoothing!r} is none of gaussian, causal")
-    if bool(smoothing) != bool(sigma):
-        raise InputError("smoothing and sigma (frames) go together; give both, or neither")
-    if threshold is not None and not fps:
-        raise InputError("a threshold counts alarms per hour: give fps, the frames per second")
 
 
 def normalised(scores: dict[str, np.ndarray], how: str | None) -> dict[str, np.ndarray]:

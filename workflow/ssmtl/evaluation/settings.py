@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ssmtl.core.settings import Changes, Distinct, Name, Odd, Settings
+from ssmtl.core.errors import InputError
+from ssmtl.core.settings import Above, Changes, Distinct, Name, Odd, Settings
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Fusion, Score
 
@@ -40,6 +41,34 @@ class Evaluate(Settings):
         "zero",
         description="Beyond a clip's ends the Gaussian sees 0 (`zero` [A]) or the end value.",
     )
+
+
+class Measure(Settings):
+    """What `ssmtl measure` does to scores before they are measured, and which alarms it counts."""
+
+    normalise: Literal["clip", "all"] | None = Field(
+        None, description="Min-max to 0 to 1, per clip or over all; null leaves scores as they are."
+    )
+    smoothing: Literal["gaussian", "causal"] | None = Field(
+        None, description="Smoothing of frame scores in time; null for none."
+    )
+    sigma: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Sigma of the smoothing, in frames."
+    )
+    border: Literal["zero", "replicate"] = Field(
+        "zero", description="What the smoothing sees beyond a clip's ends."
+    )
+    threshold: float | None = Field(None, description="Count alarms above this frame score.")
+    fps: Above | None = Field(None, description="Frames per second, for alarms per hour.")
+    pause: float = Field(3.0, ge=0, description="Seconds below the threshold that end an alarm.")
+
+    def completed(self, place: str) -> "Measure":
+        """The same; InputError where half of something is said."""
+        if bool(self.smoothing) != bool(self.sigma):
+            raise InputError("smoothing and sigma (frames) go together; give both, or neither")
+        if self.threshold is not None and self.fps is None:
+            raise InputError("a threshold counts alarms per hour: give fps, the frames per second")
+        return self
 
 
 class ModelChanges(Settings):
