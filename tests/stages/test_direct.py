@@ -7,7 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from footage import X_SHARD, Pipeline, run
+from footage import TEST_SHARDS, X_SHARD, Pipeline, run
+
+from ssmtl.formats.explained import EXPLAINED, read_explained
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 from toy import write_detector
@@ -73,6 +75,30 @@ def test_class_probabilities_come_from_the_crops_where_boxes_have_none(copy, tmp
     output = tmp_path / "direct.h5"
     score_directly(copy, output, X_SHARD, *CUBES, *teachers, "--batch", 7)
     assert assert_equal(copy.scores()[X_SHARD], output)
+
+
+def test_objects_are_explained_the_same_both_ways(done, tmp_path):
+    files = {
+        kind: [done.path(kind, "test", shard) for shard in range(TEST_SHARDS)]
+        for kind in ("frames", "detections", "cubes", "teachers")
+    }
+    where = ("--model", done.weights, "--table", done.metrics[1], "--scores", *done.scores())
+    for name, kinds in (("stored", 4), ("made", 2)):
+        given = sum(((f"--{kind}", *paths) for kind, paths in list(files.items())[:kinds]), ())
+        run("explain", tmp_path / f"{name}.h5", *where, *given, *Pipeline.cubes)
+    with (
+        read_explained(tmp_path / "stored.h5") as stored,
+        read_explained(tmp_path / "made.h5") as made,
+    ):
+        assert list(stored) == list(made) and stored.attrs["classes"] == made.attrs["classes"]
+        objects = 0
+        for clip in stored:
+            assert set(stored[clip]) == set(made[clip]) == set(EXPLAINED.columns)
+            for name in ("row", "cube", "middle_box", "class_probs", "student"):
+                ours, theirs = stored[clip][name][:], made[clip][name][:]
+                np.testing.assert_allclose(ours.astype(float), theirs, atol=1e-5)
+            objects += len(stored[clip]["row"])
+    assert objects > 0
 
 
 FEATURES = {"network": "random", "size": 32, "batch": 5, "flow_size": 64}
