@@ -14,10 +14,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ssmtl.formats.cubes import open_cubes
+from ssmtl.formats.frame_scores import intervals
 from ssmtl.formats.frames import Frames
 from ssmtl.media.codec import encode_png
 from ssmtl.media.drawing import draw_boxes
-from ssmtl.reporting import plots
+from ssmtl.reporting import plots, series
 from ssmtl.reporting.pictures import cube_strip
 
 CLIPS = 4  # of which timelines are shown
@@ -84,7 +85,7 @@ def draw_cubes(results: Path, found: dict[str, pd.Series], tasks: list[str], out
         left.set_title(kind, loc="left", fontsize=9)
         left.set_axis_off()
         colours = [ALARM if task == "combined" else CALM for task in tasks]
-        right.barh([plots.title(task) for task in tasks], row[tasks].astype(float), color=colours)
+        right.barh([series.title(task) for task in tasks], row[tasks].astype(float), color=colours)
         right.set_xlim(0, 1)
         right.invert_yaxis()
         right.tick_params(labelsize=7)
@@ -102,9 +103,9 @@ def draw(results: Path, output: Path) -> None:
     anomalies = [kind for kind in found if kind != "normal"]
     draw_scene(results, objects, found[anomalies[0]], output / "scene.png")
     shown = {kind: found[kind] for kind in ("normal", *anomalies[:MOST])}
-    tasks = [name for name in objects if name in plots.COLOURS and name != "speed"]
+    tasks = [name for name in objects if name in series.COLOURS and name != "speed"]
     draw_cubes(results, shown, tasks, output / "cubes.png")
-    clips = {clip: rows for clip, rows in table.groupby("clip") if plots.intervals(rows)}
+    clips = {clip: rows for clip, rows in table.groupby("clip") if intervals(rows)}
     figure = plots.timelines_figure(dict(list(clips.items())[:CLIPS]))
     figure.savefig(output / "timelines.png", dpi=130, facecolor="white")
 

@@ -11,7 +11,7 @@ import pytest
 from ssmtl.core.errors import InputError
 from ssmtl.evaluation import protocols
 from ssmtl.reporting.pages import protocol as page
-from ssmtl.reporting.plots import UNKNOWN
+from ssmtl.reporting.series import UNKNOWN
 
 CLASSES = {"cat": 4, "cow": 4, "dog": 4}
 TASKS = ["rotation", "jigsaw"]

@@ -16,7 +16,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.formats import tables
 from ssmtl.formats.frame_scores import intervals
 from ssmtl.learning import model as models
-from ssmtl.reporting import clips, page, pictures, plots, published
+from ssmtl.reporting import clips, page, pictures, plots, published, series
 from ssmtl.reporting.event_details import Footage, explained
 from ssmtl.reporting.pages import report
 from ssmtl.reporting.runs import load_models
@@ -143,7 +143,7 @@ def test_missing_tracks_and_masks_are_dashes_with_a_note(tmp_path):
     assert "A dash: this data set has no tracks (for RBDC and TBDC)." in text
     row = re.search(r'<tr class="combined">.*?</tr>', html, re.DOTALL)[0]
     *_, rbdc, tbdc, pixel = re.findall(r"<td[^>]*>(.*?)</td>", row)
-    assert rbdc == tbdc == plots.UNKNOWN and "±" in pixel
+    assert rbdc == tbdc == series.UNKNOWN and "±" in pixel
 
 
 def test_counts_sizes_and_config(labelled):
@@ -260,7 +260,7 @@ def test_an_event_is_explained_by_its_highest_object(labelled):
     teacher = {row["name"]: row["teacher"] for row in details["classes"]}
     expected = ["person", "bicycle", "vehicle"][int(best["frame"]) % 3]
     assert max(teacher, key=teacher.get) == expected
-    assert f"dominant task is <strong>{plots.title(details['dominant_task'])}</strong>" in html
+    assert f"dominant task is <strong>{series.title(details['dominant_task'])}</strong>" in html
     assert details["middle"]["original"]["width"] == 64
     assert details["strip"]["src"] in html
 
@@ -351,7 +351,7 @@ def test_cube_strip_greys_frames_that_do_not_exist():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, plots.UNKNOWN), (float("nan"), plots.UNKNOWN), (0.91449, "91.4"), (1.0, "100.0")],
+    [(None, series.UNKNOWN), (float("nan"), series.UNKNOWN), (0.91449, "91.4"), (1.0, "100.0")],
 )
 def test_percent(value, text):
     assert page.percent(value) == text
@@ -367,7 +367,7 @@ def test_a_random_teacher_is_named():
 def test_spread_ignores_what_is_not_known():
     assert page.spread([0.9, None, 0.8, float("nan")]) == "85.0 ± 7.1"
     assert page.spread([0.9, None]) == "90.0"
-    assert page.spread([]) == plots.UNKNOWN
+    assert page.spread([]) == series.UNKNOWN
 
 
 def test_file_size():
@@ -384,8 +384,8 @@ def test_history_figure_marks_the_best_step_and_is_reproducible(tmp_path):
             "loss_middle_box": [1, 1, 1, 1, 1, np.nan],
         }
     )
-    assert plots.best_step(history) == 20
-    assert plots.best_step(history[:3]) is None
+    assert series.best_step(history) == 20
+    assert series.best_step(history[:3]) is None
     files = [tmp_path / "first.svg", tmp_path / "second.svg"]
     for file in files:
         plots.save(plots.history_figure(history), file)

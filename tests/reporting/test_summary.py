@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from ssmtl.reporting import plots, published
+from ssmtl.reporting import published, series
 from ssmtl.reporting.pages import summary
 
 
@@ -47,7 +47,7 @@ def test_seeds_become_mean_and_deviation_beside_what_is_published():
     rows = summary.model_rows(summary.run_table(RUNS), results)
     ours, baseline, first = rows[:3]
     assert ours["seeds"] == 2 and ours["cells"][0] == "85.0 ± 7.1"
-    assert ours["cells"][2] == plots.UNKNOWN and ours["cells"][4] == "25.0 ± 0.0"
+    assert ours["cells"][2] == series.UNKNOWN and ours["cells"][4] == "25.0 ± 0.0"
     assert baseline["cells"][0] == "70.0"
     assert first["method"].startswith("SSMTL") and first["cells"][:2] == ["97.5", "99.8"]
     assert [row["kind"] for row in rows if row["dataset"] == "b"] == ["ours", "baseline"]
@@ -78,5 +78,5 @@ def test_a_data_set_without_labels_has_dashes():
     unlabelled = run("c", "m", 0, 0.5) | {"scores": {}, "regions": {}}
     table = summary.run_table([unlabelled])
     [ours, baseline] = summary.model_rows(table, {})
-    assert set(ours["cells"]) == set(baseline["cells"]) == {plots.UNKNOWN}
+    assert set(ours["cells"]) == set(baseline["cells"]) == {series.UNKNOWN}
     summary.summary_figure(table, {})

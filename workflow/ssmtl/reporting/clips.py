@@ -13,7 +13,7 @@ from ssmtl.formats.frame_scores import intervals
 from ssmtl.formats.frames import Frames
 from ssmtl.media import codec
 from ssmtl.reporting import interactive as figures
-from ssmtl.reporting import pictures, plots
+from ssmtl.reporting import pictures, series
 from ssmtl.reporting.event_details import Footage, normal_shares
 from ssmtl.reporting.runs import Run
 
@@ -111,7 +111,7 @@ def panels(run: Run, manifest: pd.DataFrame, videos: dict, level: float) -> list
     """Per test clip of a run, what its panel on the page is drawn from."""
     rates = manifest[manifest["split"] == "test"].set_index("clip")["fps"]
     combined = run.frames[["combined", "combined_smoothed"]].to_numpy()
-    top = plots.axis_top(combined)
+    top = series.axis_top(combined)
     columns = [f"{task}{suffix}" for task in run.tasks for suffix in ("", "_smoothed")]
     highest = run.frames[columns].max()
     peaks = {

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ssmtl.formats.frame_scores import intervals
-from ssmtl.reporting import plots
+from ssmtl.reporting import series
 
 BINS = 40
 MARGIN = {"l": 40, "r": 8, "t": 20, "b": 36}
@@ -44,9 +44,9 @@ def line(column: str, x, y, width: float = 1.3, dash: str | None = None, **more)
     return go.Scatter(
         x=np.asarray(x),
         y=np.asarray(y, np.float32),
-        name=plots.title(column),
+        name=series.title(column),
         mode="lines",
-        line={"color": plots.colour(column), "width": width, "dash": dash},
+        line={"color": series.colour(column), "width": width, "dash": dash},
         meta=meta,
         **more,
     )
@@ -81,12 +81,12 @@ def truth_marks(frames: pd.DataFrame) -> tuple[list[dict], list[dict]]:
     shapes, notes = [], []
     for first, last, kind in intervals(frames):
         place = {"x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
-        shade = {"fillcolor": plots.TRUTH, "opacity": 0.15, "line": {"width": 0}, "layer": "below"}
+        shade = {"fillcolor": series.TRUTH, "opacity": 0.15, "line": {"width": 0}, "layer": "below"}
         shapes.append({"type": "rect", **place, **shade})
         above = {"x": (first + last) / 2, "y": 1, "yref": "paper", "yanchor": "bottom"}
         # Plotly reads tags in text, and the names of kinds are plain.
         text = kind.replace("&", "&amp;").replace("<", "&lt;")
-        font = {"color": plots.TRUTH}
+        font = {"color": series.TRUTH}
         notes.append({"text": text, **above, "showarrow": False, "font": font})
     return shapes, notes
 
@@ -102,7 +102,7 @@ def timeline(
     """
     x = frames["frame"].to_numpy(np.int32)
     shapes, notes = truth_marks(frames)
-    dotted = {"color": plots.TRUTH, "width": 1, "dash": "dot"}
+    dotted = {"color": series.TRUTH, "width": 1, "dash": "dot"}
     across = {"x0": 0, "x1": 1, "xref": "paper", "y0": level, "y1": level}
     shapes.append({"type": "line", **across, "line": dotted})
     cursor = {"type": "line", "x0": x[0], "x1": x[0], "y0": 0, "y1": 1, "yref": "paper"}
@@ -136,7 +136,7 @@ def roc(frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]) 
 
     None where the labels do not hold both classes.
     """
-    curves = plots.roc_curves(frames, columns, auc)
+    curves = series.roc_curves(frames, columns, auc)
     if not curves:
         return None
     diagonal = {"color": "#8b8f98", "width": 1, "dash": "dot"}
@@ -172,11 +172,11 @@ def distribution(frames: pd.DataFrame, column: str) -> dict:
 
     Without labels all frames are one group.
     """
-    groups = {"all frames": (frames["label"].isna(), plots.colour(column))}
-    groups["normal"] = (frames["label"] == 0, plots.colour(column))
-    groups["anomalous"] = (frames["label"] == 1, plots.TRUTH)
+    groups = {"all frames": (frames["label"].isna(), series.colour(column))}
+    groups["normal"] = (frames["label"] == 0, series.colour(column))
+    groups["anomalous"] = (frames["label"] == 1, series.TRUTH)
     scores = frames[f"{column}_smoothed"]
-    edges = np.linspace(0, plots.axis_top(scores.to_numpy()), BINS + 1)
+    edges = np.linspace(0, series.axis_top(scores.to_numpy()), BINS + 1)
     traces = []
     for name, (rows, colour) in groups.items():
         if not rows.any():
@@ -207,21 +207,19 @@ def losses(history: pd.DataFrame) -> dict[str, dict]:
 
     history: as of history.csv. Empty where nothing was logged.
     """
-    best = plots.best_step(history)
-    figures = {}
-    for name in (n for n in history.columns if n.startswith("loss_")) if len(history) else ():
-        task = name.removeprefix("loss_")
+    best, figures = series.best_step(history), {}
+    for task, courses in series.losses(history).items() if len(history) else ():
         column = "combined" if task == "total" else task
         traces = []
         for split, opacity in (("train", 0.45), ("validation", 1)):
-            part = history[history["split"] == split].dropna(subset=[name])
-            curve = line(column, part["step"].to_numpy(np.int32), part[name], opacity=opacity)
+            course = courses[split]
+            curve = line(column, course.index.to_numpy(np.int32), course, opacity=opacity)
             curve.name = split
-            if len(part) < BINS:
+            if len(course) < BINS:
                 curve.mode = "lines+markers"
                 curve.marker.size = 5
             traces.append(curve)
-        dotted = {"color": plots.TRUTH, "width": 1, "dash": "dot"}
+        dotted = {"color": series.TRUTH, "width": 1, "dash": "dot"}
         at_best = {"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "yref": "paper"}
         figures[task] = as_dict(
             traces,

@@ -11,7 +11,7 @@ import yaml
 from jinja2 import Environment
 
 from ssmtl.core import pages
-from ssmtl.reporting import plots
+from ssmtl.reporting import series
 
 
 def is_known(value: float | None) -> TypeGuard[float]:
@@ -32,7 +32,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 def percent(value: float | None) -> str:
     """0.9153 as '91.5'; a dash for what is not known."""
-    return f"{100 * value:.1f}" if is_known(value) else plots.UNKNOWN
+    return f"{100 * value:.1f}" if is_known(value) else series.UNKNOWN
 
 
 def spread(values: Iterable[float | None]) -> str:
@@ -45,7 +45,7 @@ def spread(values: Iterable[float | None]) -> str:
 
 def count(value: float | None) -> str:
     """12345 as '12,345'; a dash for what is not known."""
-    return f"{value:,.0f}" if value is not None else plots.UNKNOWN
+    return f"{value:,.0f}" if value is not None else series.UNKNOWN
 
 
 def file_size(size: float) -> str:
@@ -77,7 +77,7 @@ def flat(values: dict) -> str:
         if isinstance(value, list):
             value = len(value)
         if isinstance(value, float):
-            value = f"{value:.4g}" if math.isfinite(value) else plots.UNKNOWN
+            value = f"{value:.4g}" if math.isfinite(value) else series.UNKNOWN
         parts.append(f"{str(name).replace('_', ' ')} {value}")
     return ", ".join(parts)
 
@@ -107,8 +107,8 @@ def environment() -> Environment:
         count=count,
         file_size=file_size,
         heat=heat,
-        title=plots.title,
-        colour=lambda column: plots.colour(column).replace(plots.INK, "currentColor"),
+        title=series.title,
+        colour=lambda column: series.colour(column).replace(series.INK, "currentColor"),
         flat=flat,
     )
     return env

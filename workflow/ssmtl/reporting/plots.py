@@ -1,12 +1,12 @@
-"""Figures of the report and of the training stage: data in, matplotlib `Figure` out.
+"""Figures of papers, of the training stage and of tables: data in, matplotlib `Figure` out.
 
-No pyplot, so no global state; every column of scores has one colour, the same in all figures.
+No pyplot, so no global state.
 """
 
 import re
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,27 +14,19 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import roc_curve
 
 from ssmtl.core import store
 from ssmtl.formats.frame_scores import intervals
-
-INK = "#1f2328"  # text, axes and the combined score; inline figures take the page's text colour
-TRUTH = "#e5484d"
-UNKNOWN = "\u2013"  # shown for a number that there is not
-COLOURS = {
-    "combined": INK,
-    "speed": "#8b8f98",
-    "arrow_of_time": "#3b82d6",
-    "motion_irregularity": "#e07b1f",
-    "middle_box": "#1f9e77",
-    "distillation": "#b05cc0",
-    "rotation": "#c9a20a",
-    "translation_vertical": "#2aa5b8",
-    "translation_horizontal": "#d1527f",
-    "jigsaw": "#7a7ae0",
-}
-SPARE = ("#a8743c", "#5f9e2f", "#6c8ea8", "#c46a5a")  # for tasks that are not named above
+from ssmtl.reporting.series import (
+    INK,
+    TRUTH,
+    axis_top,
+    best_step,
+    colour,
+    losses,
+    roc_curves,
+    title,
+)
 
 STYLE: Any = {  # matplotlib's own type knows each key by its name
     "axes.edgecolor": INK,
@@ -59,16 +51,6 @@ STYLE: Any = {  # matplotlib's own type knows each key by its name
 # What would differ between equal figures, or says nothing.
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 NO_PDF_METADATA = {"Creator": None, "Producer": None, "CreationDate": None}
-
-
-def title(column: str) -> str:
-    """A column of scores as a reader sees it."""
-    return "box speed (baseline)" if column == "speed" else column.replace("_", " ")
-
-
-def colour(column: str) -> str:
-    """The hex colour of a column of scores."""
-    return COLOURS.get(column, SPARE[sum(column.encode()) % len(SPARE)])
 
 
 @matplotlib.rc_context(STYLE)
@@ -101,31 +83,6 @@ def timelines_figure(clips: dict[str, pd.DataFrame]) -> Figure:
     for axes in grid[max(0, len(clips) - columns) : len(clips)]:
         axes.set_xlabel("frame")
     return figure
-
-
-class Roc(NamedTuple):
-    """A ROC curve, (points,) each, and its name with the AUC."""
-
-    name: str
-    false_rate: np.ndarray
-    true_rate: np.ndarray
-    threshold: np.ndarray
-
-
-def roc_curves(
-    frames: pd.DataFrame, columns: list[str], auc: dict[str, float | None]
-) -> dict[str, Roc]:
-    """The ROC of every column's smoothed frame scores over all labelled frames.
-
-    Empty where the labels do not hold both classes.
-    """
-    labelled = frames[frames["label"].notna()]
-    curves = {}
-    for column in columns if labelled["label"].nunique() == 2 else ():
-        value = auc.get(column)
-        name = f"{title(column)}  {UNKNOWN if value is None else f'{100 * value:.1f}'}"
-        curves[column] = Roc(name, *roc_curve(labelled["label"], labelled[f"{column}_smoothed"]))
-    return curves
 
 
 @matplotlib.rc_context(STYLE)
@@ -162,9 +119,9 @@ def history_figure(history: pd.DataFrame) -> Figure:
     `history` is history.csv: step, split (train or validation), loss_total, loss_<task>...; the
     best step is the one with the lowest validation loss_total.
     """
-    losses = [name for name in history.columns if name.startswith("loss_")]
-    columns = min(3, len(losses))
-    rows = -(-len(losses) // columns)
+    shown = losses(history)
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
     figure = Figure(figsize=(8, 0.5 + 1.9 * rows))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     figure.subplots_adjust(
@@ -172,14 +129,13 @@ def history_figure(history: pd.DataFrame) -> Figure:
         bottom=0.45 / figure.get_figheight(), hspace=0.42, wspace=0.25,
     )  # fmt: skip
     best = best_step(history)
-    for axes, name in zip(grid, losses, strict=False):
-        task = name.removeprefix("loss_")
+    for axes, (task, courses) in zip(grid, shown.items(), strict=False):
         shade = INK if task == "total" else colour(task)
         for split, line in (("train", {"alpha": 0.5, "linewidth": 0.9}), ("validation", {})):
-            part = history[history["split"] == split].dropna(subset=[name])
-            marker = "o" if len(part) < 40 and split == "validation" else None
+            course = courses[split]
+            marker = "o" if len(course) < 40 and split == "validation" else None
             axes.plot(
-                part["step"], part[name], color=shade, marker=marker, markersize=2.5,
+                course.index, course, color=shade, marker=marker, markersize=2.5,
                 label=split, **line,
             )  # fmt: skip
         if best is not None:
@@ -188,20 +144,12 @@ def history_figure(history: pd.DataFrame) -> Figure:
         axes.grid(True)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4))
-    for axes in grid[len(losses) :]:
+    for axes in grid[len(shown) :]:
         axes.set_axis_off()
-    for axes in grid[max(0, len(losses) - columns) : len(losses)]:
+    for axes in grid[max(0, len(shown) - columns) : len(shown)]:
         axes.set_xlabel("step")
     grid[0].legend()
     return figure
-
-
-def best_step(history: pd.DataFrame) -> int | None:
-    """The step of the lowest validation loss_total; None where nothing was validated."""
-    validation = history[history["split"] == "validation"].dropna(subset=["loss_total"])
-    if validation.empty:
-        return None
-    return int(validation.loc[validation["loss_total"].idxmin(), "step"])
 
 
 @matplotlib.rc_context(STYLE)
@@ -232,9 +180,3 @@ def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)
     return Markup(svg.replace(INK, "currentColor").replace("xlink:href", "href").strip())
-
-
-def axis_top(values: np.ndarray) -> float:
-    """The end of an axis from 0 that holds every value, with some air; 1 for all zeros."""
-    peak = float(np.nanmax(values, initial=0))
-    return min(1.0, peak * 1.08) if peak > 0 else 1.0

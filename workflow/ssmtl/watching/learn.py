@@ -79,11 +79,7 @@ def learn(
         link_clips(work / "footage" / "train", learnt)
         (work / "config.yaml").write_text(yaml.safe_dump(config))
         stages = say_expected(config, filmed, reserved, image_fps, cores)
-        command = [sys.executable, "-m", "snakemake"]
-        command += ["--snakefile", str(pipeline_folder() / "Snakefile")]
-        command += ["--directory", str(work), "--cores", cores, "--quiet", "rules", "progress"]
-        command += ["--nolock", "--rerun-incomplete", "--", TARGET]
-        if pipeline.run(command, with_cache(work / ".cache"), stages):
+        if pipeline.run(command_in(work, cores), with_cache(work / ".cache"), stages):
             raise InputError(f"{folder}: learning stopped, for the reason above")
         for path in (work / TARGET).parent.iterdir():
             with store.replacing(output / path.name) as temporary:
@@ -97,6 +93,14 @@ def learn(
         "  ssmtl watch --model %s VIDEO",
         *(output, work, size / 1e9, output),
     )
+
+
+def command_in(work: Path, cores: str) -> list[str]:
+    """What makes a watcher in a folder that has its configuration and its clips."""
+    command = [sys.executable, "-m", "snakemake"]
+    command += ["--snakefile", str(pipeline_folder() / "Snakefile")]
+    command += ["--directory", str(work), "--cores", cores, "--quiet", "rules", "progress"]
+    return [*command, "--nolock", "--rerun-incomplete", "--", TARGET]
 
 
 class Filmed(NamedTuple):

@@ -13,7 +13,7 @@ from ssmtl.evaluation import ablation
 from ssmtl.evaluation.metrics.names import ALL, OF_FRAMES
 from ssmtl.formats.metrics import read_metrics
 from ssmtl.formats.tables import write_csv
-from ssmtl.reporting import plots
+from ssmtl.reporting import plots, series
 from ssmtl.reporting.page import as_yaml, environment, notes_of, spread
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def shown_changes(row: dict, settings: dict) -> str:
 
 def points(value: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
-    return f"{100 * value:+.1f}" if pd.notna(value) else plots.UNKNOWN
+    return f"{100 * value:+.1f}" if pd.notna(value) else series.UNKNOWN
 
 
 @matplotlib.rc_context(plots.STYLE)
@@ -67,9 +67,9 @@ def ablation_figure(runs: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         top=1 - 0.3 / figure.get_figheight(), bottom=0.45 / figure.get_figheight(),
     )  # fmt: skip
     for axes, metric in zip(panels, DRAWN, strict=True):
-        axes.axvline(100 * summary[f"{metric}_mean"].iloc[0], color=plots.INK, linewidth=0.6)
+        axes.axvline(100 * summary[f"{metric}_mean"].iloc[0], color=series.INK, linewidth=0.6)
         for row in summary.itertuples():
-            shade = plots.colour(task_of(row.variant) or "combined")
+            shade = series.colour(task_of(row.variant) or "combined")
             seeds = 100 * runs.loc[runs["variant"] == row.variant, metric]
             height = place[row.variant]
             axes.plot(seeds, [height] * len(seeds), "o", color=shade, alpha=0.3, markersize=3)
@@ -81,7 +81,7 @@ def ablation_figure(runs: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         axes.set_title(f"{ALL[metric]} AUC", loc="left", fontsize=8.5)
         axes.set_xlabel("per cent")
         axes.grid(True, axis="x")
-    panels[0].set_yticks(list(place.values()), [plots.title(name) for name in variants])
+    panels[0].set_yticks(list(place.values()), [series.title(name) for name in variants])
     panels[0].invert_yaxis()
     return figure
 

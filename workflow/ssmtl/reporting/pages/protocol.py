@@ -19,7 +19,7 @@ from ssmtl.formats.cubes import open_cubes
 from ssmtl.formats.history import read_history
 from ssmtl.formats.images import read_images
 from ssmtl.media import codec
-from ssmtl.reporting import plots
+from ssmtl.reporting import plots, series
 from ssmtl.reporting.page import as_yaml, environment, flat, verdict
 from ssmtl.reporting.pages.ablation import points
 from ssmtl.scoring.settings import PLAIN
@@ -54,8 +54,8 @@ RESULTS = {  # what the paper states, as far as it is known
 
 def shades(scores: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """A colour for every (model, column) set side by side; the method's is the ink."""
-    others = cycle([*list(plots.COLOURS.values())[2:], *plots.SPARE])
-    return {score: next(others) if number else plots.INK for number, score in enumerate(scores)}
+    others = cycle([*list(series.COLOURS.values())[2:], *series.SPARE])
+    return {score: next(others) if number else series.INK for number, score in enumerate(scores)}
 
 
 @matplotlib.rc_context(plots.STYLE)
@@ -80,10 +80,10 @@ def bars_figure(summary: pd.DataFrame) -> Figure:
         axes.barh(
             np.arange(len(rows)) - 0.4 + (number + 0.5) * height, mean - 50, height, left=50,
             xerr=np.nan_to_num([100 * row["auroc_sd"] for row in rows]),
-            error_kw={"linewidth": 0.6, "ecolor": plots.INK, "alpha": 0.6},
+            error_kw={"linewidth": 0.6, "ecolor": series.INK, "alpha": 0.6},
             color=shade, label=names[number],
         )  # fmt: skip
-    axes.axvline(50, color=plots.INK, linewidth=0.6)
+    axes.axvline(50, color=series.INK, linewidth=0.6)
     axes.set_yticks(range(len(ordered)), [case for (_, case), _ in ordered])
     axes.invert_yaxis()
     axes.margins(y=0.01)
@@ -113,8 +113,8 @@ def histogram_figure(parts: list[tuple[str, np.ndarray, np.ndarray]]) -> Figure:
         low, high = float(both.min()), float(both.max())
         edges = np.linspace(low, high if high > low else low + 1e-6, BINS + 1)
         for values, shade, label in (
-            (normal, plots.INK, "normal"),
-            (anomalous, plots.TRUTH, "anomalous"),
+            (normal, series.INK, "normal"),
+            (anomalous, series.TRUTH, "anomalous"),
         ):
             axes.hist(values, edges, density=True, histtype="stepfilled", color=shade, alpha=0.45,
                       label=label)  # fmt: skip
@@ -292,6 +292,20 @@ def run_rows(runs: list[Run]) -> list[dict]:
     return rows
 
 
+def drawn(cases: list[tuple[Run, Case]], summary: pd.DataFrame, pictures: Pictures) -> dict:
+    """The figures of a page, and the strips of pictures of every case."""
+    parts = [
+        (case.name, run.values("combined", case.normal), run.values("combined", case.anomalous))
+        for run, case in cases
+    ]
+    words = "Scores of normal and anomalous pictures"
+    return {
+        "bars": plots.inline_svg(bars_figure(summary), "bars", "AUROC of every case"),
+        "histograms": plots.inline_svg(histogram_figure(parts), "histograms", words),
+        "strips": [(case.name, strips(run, case, pictures)) for run, case in cases],
+    }
+
+
 def protocol_page(
     protocol: str,
     dataset: str,
@@ -308,11 +322,6 @@ def protocol_page(
         for run in shown
         for case in protocols.cases_of(protocol, dataset, run.normal, counts)
     ]
-    parts = [
-        (case.name, run.values("combined", case.normal), run.values("combined", case.anomalous))
-        for run, case in cases
-    ]
-    pictures = Pictures(images)
     figures = [f for f in protocols.SHOWN if f"{f}_mean" in summary]
     trained, overall = run_rows(runs), protocols.OVERALL[protocol]
     return (
@@ -340,11 +349,7 @@ def protocol_page(
             tables=[(protocols.LABELS[f], case_rows(summary, f)) for f in figures],
             labels=[protocols.LABELS[f] for f in figures],
             tasks=task_rows(summary, overall),
-            bars=plots.inline_svg(bars_figure(summary), "bars", "AUROC of every case"),
-            histograms=plots.inline_svg(
-                histogram_figure(parts), "histograms", "Scores of normal and anomalous pictures"
-            ),
-            strips=[(case.name, strips(run, case, pictures)) for run, case in cases],
+            **drawn(cases, summary, Pictures(images)),
             training=training(shown),
             runs=trained,
             versions=sorted({row["versions"] for row in trained}),

@@ -207,28 +207,25 @@ def write_report(
         model_view(number, group, footage, rows, found)
         for number, group in enumerate(models.values(), 1)
     ]
-    page = (
-        environment()
-        .get_template("template.html.j2")
-        .render(
-            FIXED,
-            dataset=dataset,
-            notes=notes_of(config),
-            clips=rows["split"].value_counts().to_dict(),
-            minutes=minutes(rows),
-            totals=firsts[0].metrics,
-            models=views,
-            ids=timeline_ids(views),
-            stills=clips_.still_frames(footage, firsts[0].clips),
-            published=published.results_for(config.get("published")),
-            stages=stage_rows(files, models),
-            times=stage_times(benchmarks),
-            sizes={run.folder: folder_size(run.folder) for view in views for run in view["runs"]},
-            config=as_yaml(config),
-            citations=published.citations(__version__),
-            plotly=Markup(get_plotlyjs()),
-        )
-    )
+    runs_of = [run for group in models.values() for run in group]
+    values = FIXED | {
+        "dataset": dataset,
+        "notes": notes_of(config),
+        "clips": rows["split"].value_counts().to_dict(),
+        "minutes": minutes(rows),
+        "totals": firsts[0].metrics,
+        "models": views,
+        "ids": timeline_ids(views),
+        "stills": clips_.still_frames(footage, firsts[0].clips),
+        "published": published.results_for(config.get("published")),
+        "stages": stage_rows(files, models),
+        "times": stage_times(benchmarks),
+        "sizes": {run.folder: folder_size(run.folder) for run in runs_of},
+        "config": as_yaml(config),
+        "citations": published.citations(__version__),
+        "plotly": Markup(get_plotlyjs()),
+    }
+    page = environment().get_template("template.html.j2").render(values)
     with store.replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     log.info("%s: %d models, %s", output, len(views), file_size(Path(output).stat().st_size))

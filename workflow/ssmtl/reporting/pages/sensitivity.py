@@ -12,7 +12,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.evaluation.metrics.names import OF_FRAMES
 from ssmtl.evaluation.sensitivity import FACTORS, METRICS, one_at_a_time
 from ssmtl.formats.tables import read_csv, write_csv
-from ssmtl.reporting import plots
+from ssmtl.reporting import plots, series
 from ssmtl.reporting.page import environment, notes_of, percent, spread
 from ssmtl.reporting.pages.ablation import points
 
@@ -73,7 +73,7 @@ def sweep_figure(sweep: pd.DataFrame) -> Figure:
     point = at[at["configured"]].iloc[0]
     at = at[at["cell"] == point["cell"]]
     fusions, filters = at["fusion"].unique(), at["filter_size"].unique()
-    shades = [*list(plots.COLOURS.values())[2:], *plots.SPARE]
+    shades = [*list(series.COLOURS.values())[2:], *series.SPARE]
     figure = Figure(figsize=(8, 2.9))
     panels = figure.subplots(1, len(fusions), sharey=True, squeeze=False)[0]
     figure.subplots_adjust(left=0.065, right=0.82, top=0.9, bottom=0.15, wspace=0.08)
@@ -85,7 +85,7 @@ def sweep_figure(sweep: pd.DataFrame) -> Figure:
                 marker="o", markersize=2.5, linewidth=1.1, label=f"filter {size:g}, {border}",
             )  # fmt: skip
         if fusion == point["fusion"]:
-            axes.plot(point["sigma"], 100 * point["micro"], "o", color=plots.TRUTH, markersize=6,
+            axes.plot(point["sigma"], 100 * point["micro"], "o", color=series.TRUTH, markersize=6,
                       fillstyle="none", label="configured")  # fmt: skip
             handles = axes.get_legend_handles_labels()
         axes.set_title(f"fusion: {fusion}", loc="left", fontsize=8.5)

@@ -10,7 +10,7 @@ from ssmtl.core import store
 from ssmtl.evaluation.metrics.names import ALL as METRICS
 from ssmtl.formats.metrics import read_metrics
 from ssmtl.formats.tables import write_csv
-from ssmtl.reporting import plots, published
+from ssmtl.reporting import plots, published, series
 from ssmtl.reporting.page import environment, known, mean, spread
 
 DRAWN = ("micro", "macro_padded")
@@ -52,11 +52,11 @@ def model_rows(table: pd.DataFrame, results: dict[str, list]) -> list[dict]:
         speed = of_set[of_set["score"] == "speed"]
         if len(speed):
             cells = [spread([mean(speed[metric])]) for metric in METRICS]
-            about = {"dataset": dataset, "method": plots.title("speed"), "seeds": None}
+            about = {"dataset": dataset, "method": series.title("speed"), "seeds": None}
             rows.append(about | {"kind": "baseline", "cells": cells})
         for row in results.get(dataset, []):
             values = [getattr(row, PUBLISHED.get(metric, ""), None) for metric in METRICS]
-            cells = [plots.UNKNOWN if value is None else f"{value:.1f}" for value in values]
+            cells = [series.UNKNOWN if value is None else f"{value:.1f}" for value in values]
             about = {"dataset": dataset, "method": f"{row.method}, {row.source}", "seeds": None}
             rows.append(about | {"kind": "published", "cells": cells})
     return rows
@@ -90,18 +90,20 @@ def summary_figure(table: pd.DataFrame, results: dict[str, list]) -> Figure:
     for axes, metric in zip(panels, DRAWN, strict=True):
         for height, ((dataset, _), runs) in enumerate(pairs):
             values = 100 * runs[metric].dropna()
-            axes.plot(values, [height] * len(values), "o", color=plots.INK, alpha=0.3, markersize=3)
+            axes.plot(
+                values, [height] * len(values), "o", color=series.INK, alpha=0.3, markersize=3
+            )
             if len(values):
                 deviation = 0 if len(values) < 2 else values.std()
-                axes.errorbar(values.mean(), height, xerr=deviation, fmt="o", color=plots.INK)
+                axes.errorbar(values.mean(), height, xerr=deviation, fmt="o", color=series.INK)
             speed = table[(table["dataset"] == dataset) & (table["score"] == "speed")][metric]
-            axes.plot(100 * speed.mean(), height, "o", color=plots.colour("speed"), markersize=4)
+            axes.plot(100 * speed.mean(), height, "o", color=series.colour("speed"), markersize=4)
             known_results = known(
                 getattr(row, PUBLISHED[metric]) for row in results.get(dataset, [])
             )
             axes.plot(
                 known_results, [height] * len(known_results), "o",
-                markerfacecolor="none", color=plots.TRUTH, markersize=5,
+                markerfacecolor="none", color=series.TRUTH, markersize=5,
             )  # fmt: skip
         axes.set_title(f"{METRICS[metric]} AUC", loc="left", fontsize=8.5)
         axes.set_xlabel("per cent")
