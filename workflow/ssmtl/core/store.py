@@ -133,8 +133,8 @@ def create(
         # From this version of the format on, HDF5 has checksums in all of its own structures.
         h5py.File(disk, "w", libver="v110") as file,
     ):
-        about = {"kind": kind, "format": FORMAT, "ssmtl": __version__}
-        set_attributes(file, **about, settings=as_json(settings or {}))
+        set_attributes(file, kind=kind, format=FORMAT, ssmtl=__version__)
+        set_attributes(file, settings=as_json(settings or {}))
         set_attributes(file, **attributes)
         yield file
         file.flush()
@@ -192,7 +192,7 @@ def opened(path: Path, kind: str) -> h5py.File:
                 f"{path}: another process is writing it; wait for it to end"
             ) from error
         if error.errno in REMEDIES:
-            raise environment(error, path) from error
+            raise environment(error, path) or error from error
         raise unreadable(path) from error
 
 

@@ -118,7 +118,8 @@ class Detector:
         """
         if self.network is None:
             raise NotImplementedError
-        return self.network(images)
+        boxes, objectness, class_probs = self.network(images)
+        return boxes, objectness, class_probs
 
 
 def load(
@@ -299,8 +300,8 @@ def letterbox(
 
 def fit_of(detector: Detector, shape: Sequence[int]) -> Letterbox:
     """How pictures of `shape`, (height, width) and more, lie in this detector's input."""
-    sides = detector.image_size, detector.stride
-    return letterbox(*shape[:2], *sides, detector.square, detector.stretch)
+    size, stride = detector.image_size, detector.stride
+    return letterbox(shape[0], shape[1], size, stride, detector.square, detector.stretch)
 
 
 def read_names(path: str | None, count: int) -> tuple[str, ...]:
@@ -406,7 +407,7 @@ def place(
 
 def _confident(
     box: torch.Tensor, objectness: torch.Tensor, probs: torch.Tensor, confidence: float
-) -> Iterator[tuple[torch.Tensor, ...]]:
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Per picture the box, confidence and class vector of what is confident enough, on the CPU.
 
     What is left is little, so that it is fetched from the device once for the whole batch and the

@@ -141,6 +141,7 @@ class Convolution(nn.Module):
         if not (kernel.isfinite().all() and bias.isfinite().all()):
             raise ValueError("a weight that is not finite once it is normalised")
         self.conv.weight.copy_(kernel)
+        assert self.conv.bias is not None
         self.conv.bias.copy_(bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -206,6 +207,8 @@ class Shortcut(nn.Module):
 
 class Yolo(nn.Module):
     """`[yolo]`: decodes boxes relative to its cells and anchors (the latter in input pixels)."""
+
+    anchors: torch.Tensor
 
     def __init__(self, options: LayerOptions, channels: int):
         super().__init__()
@@ -305,7 +308,7 @@ class Darknet(nn.Module):
         for index, layer in enumerate(self.layers):
             if isinstance(layer, Yolo):
                 found.append(layer(x, height, width))
-            elif hasattr(layer, "sources"):
+            elif isinstance(layer, Route | Shortcut):
                 outputs[index - 1] = x
                 x = layer(*(outputs[source] for source in layer.sources))
             else:

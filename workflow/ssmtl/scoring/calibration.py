@@ -84,10 +84,11 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
         places = [place for place, clip in enumerate(samples.clips) if clip in held]
         parts = []
         for place in progress(places, "calibrate", "clip"):
-            pair, name = samples.pairs[place], name_of(samples.pairs[place][0])
+            crops, beside = samples.pairs[place]
+            name = name_of(crops)
             features = samples.measured[place] if samples.measured else None
             measured = measured_rows(model.model, features, name)
-            batches = stored_batches(*pair, radius, batch, measured)
+            batches = stored_batches(crops, beside, radius, batch, measured)
             parts.append(clip_scores(model, batches, name))
     return concatenated(parts, list(model.tasks))
 

@@ -52,6 +52,8 @@ def contributions(
     elif fusion == "summed":
         counts = calibration.counts if calibration else {}
         parts, shares = scores, normalised({name: counts.get(name, 1) for name in scores})
+    elif calibration is None:
+        raise ValueError(f"the fusion {fusion} needs a calibration")
     elif fusion == "evidence":
         parts = {n: tail(v, calibration.quantiles[n]) ** 2 for n, v in scores.items()}
         shares = weights_of(list(scores), calibration)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -51,7 +52,7 @@ class ScoringModel:
         engine: str = "torch",
     ):
         self.model, self.tasks, self.device = model, list(model.tasks), device
-        self.how = {"precision": precision, "engine": engine, "bounded": True}
+        self.how: dict[str, Any] = {"precision": precision, "engine": engine, "bounded": True}
         self.network: Network | None = None  # once the names of its targets are known
 
     @property
@@ -116,7 +117,9 @@ def stored_batches(
 
 def measured_rows(model: models.Model, features: h5py.Group | None, where: str) -> dict:
     """The datasets of a clip in `features.h5` that the model's tasks need, by name."""
-    if model.measured and features is None:
+    if not model.measured:
+        return {}
+    if features is None:
         raise InputError(
             f"{where}: the model has tasks that need --features, made by `ssmtl features`"
         )
@@ -145,7 +148,7 @@ def name_of(group: h5py.Group) -> str:
 
 
 def load_for(
-    weights: Path, classes: list[str], cubes: dict, settings: Score, device: torch.device
+    weights: Path, classes: list[str] | None, cubes: dict, settings: Score, device: torch.device
 ) -> tuple[ScoringModel, dict]:
     """The model and its card; InputError where it was trained on other classes or cubes.
 
@@ -171,9 +174,9 @@ def load_for(
     return ScoringModel(model.to(device), device, **how), card
 
 
-def shown(value: int | list[str]) -> str:
+def shown(value: int | list[str] | None) -> str:
     """A number, or how many names there are and the first few of them."""
-    if isinstance(value, int):
+    if not isinstance(value, list):
         return str(value)
     return f"{len(value)} ({', '.join(value[:3])}{', ...' if len(value) > 3 else ''})"
 
@@ -189,7 +192,9 @@ def second_look(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]
     device = next(model.parameters()).device
     whole = torch.tensor([[0, length]], device=device).expand(count, 2)
     batch = Batch(torch.from_numpy(cubes).to(device), whole)
-    tasks = {n: model.tasks[n] for n in ("middle_box", "distillation") if n in model.tasks}
+    tasks: dict[str, Any] = {
+        n: model.tasks[n] for n in ("middle_box", "distillation") if n in model.tasks
+    }
     features = model.features(
         {name: make for task in tasks.values() for name, make in task.test_views(batch).items()}
     )

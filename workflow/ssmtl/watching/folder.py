@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -201,11 +202,12 @@ def read_watcher(folder: Path) -> tuple[Scoring, list[NormalClip], float]:
     Raises InputError for a folder that is none.
     """
     about = read_about(folder)
+    kinds: dict[str, Any] = {name: field.annotation for name, field in Scoring.model_fields.items()}
     sections = {
-        stage: field.annotation.parse(
-            field.annotation.upgraded(about["settings"].get(stage, {})), f"{folder / CARD}: {stage}"
+        stage: kind.parse(
+            kind.upgraded(about["settings"].get(stage, {})), f"{folder / CARD}: {stage}"
         )
-        for stage, field in Scoring.model_fields.items()
+        for stage, kind in kinds.items()
     }
     settings = Scoring(**sections)
     table = read_normal(folder, about)

@@ -19,7 +19,8 @@ def scored_frames(
 
     pictures: uint8 (H, W, 3) RGB. A stretch shorter than one cube has no scores, and no frames.
     """
-    scores, waiting = None, deque()
+    scores: FrameScores | None = None
+    waiting: deque[ScoredFrame] = deque()
     for frame in score_stream(pictures, scorer):
         if scores is None:
             shape = frame.picture.shape[:2]
@@ -84,7 +85,7 @@ class FrameScores:
         if first:
             self.planes.extend([plane] * self.half)
         self.planes.append(plane)
-        if len(self.planes) < self.planes.maxlen:
+        if len(self.planes) < (self.planes.maxlen or 0):
             return []
         leading = 0 if self.past else self.radius
         return self._known(leading + 1)

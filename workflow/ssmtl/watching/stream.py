@@ -142,7 +142,8 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
     bits of a box depend on the number of threads, and some pixels of its crops on these.
     """
     settings, shape = scorer.settings.detect, None
-    size, on_cpu = settings.batch or scorer.detector.batch, scorer.device.type == "cpu"
+    size = settings.batch or scorer.detector.batch or CPU_BATCH
+    on_cpu = scorer.device.type == "cpu"
 
     def look(batch: list[np.ndarray]) -> Found:
         return list(zip(batch, scorer.boxes(batch), strict=True))

@@ -31,6 +31,10 @@ class LengthNorm(nn.BatchNorm3d):
     training; one common running average would fit none of them at test [D].
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float
+
     def __init__(self, channels: int, lengths: tuple[int, ...]):
         super().__init__(channels)
         self.lengths = lengths
