@@ -10,7 +10,7 @@ from ssmtl.core.errors import InputError
 from ssmtl.formats import released as files
 from ssmtl.learning import model as models
 from ssmtl.learning import released
-from ssmtl.scoring import calibration
+from ssmtl.scoring import calibration, fusion
 
 SPEC = {
     "tasks": ["arrow_of_time", "middle_box"],
@@ -87,16 +87,16 @@ def test_a_card_without_a_seed_is_one_line(folder, text):
 
 def test_a_calibration_is_of_one_kind_of_score(folder):
     path, tasks = folder / "calibration.h5", SPEC["tasks"]
-    assert set(calibration.read_calibration(path, OPTIONS, tasks).quantiles) == set(tasks)
+    assert set(fusion.calibration_of(path, OPTIONS, tasks).quantiles) == set(tasks)
     other = folder / "other.h5"
     for made_with in (SETTINGS, {"distillation_reduction": "mean"}):  # of today, and of 0.1
         write_calibration(other, {"distillation": np.linspace(0, 1, 11)}, made_with)
-        assert set(calibration.read_calibration(other, OPTIONS, ["distillation"]).quantiles)
+        assert set(fusion.calibration_of(other, OPTIONS, ["distillation"]).quantiles)
         wanted = {"distillation": {"reduction": "sum"}}
         with pytest.raises(InputError, match=r"made with score\.task_options\.distillation .*mean"):
-            calibration.read_calibration(other, wanted, ["distillation"])
+            fusion.calibration_of(other, wanted, ["distillation"])
     with pytest.raises(InputError, match="of the tasks arrow_of_time, middle_box, the scores"):
-        calibration.read_calibration(path, OPTIONS, ["middle_box"])
+        fusion.calibration_of(path, OPTIONS, ["middle_box"])
 
 
 def test_a_calibration_is_of_one_kind_of_object(folder):

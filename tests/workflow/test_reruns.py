@@ -19,7 +19,7 @@ from ssmtl.core.machine import has_gpu
 SHARDS = ("train/0", "test/0", "test/1")
 DATA = ("clips", "frames", "detect", "cubes", "teachers")
 MODEL = ("train", "history", "calibrate")
-END = ("evaluate", "videos", "report", "all")
+END = ("evaluate", "videos", "explain", "report", "all")
 
 
 def jobs(*rules: str, shards: tuple[str, ...] = SHARDS) -> Counter:

@@ -6,7 +6,6 @@ folder and no augmentation but a mirror and the light. The frames come from the 
 AGPL-3.0, as Ultralytics' licence asks.
 """
 
-import argparse
 import io
 import json
 import logging
@@ -255,20 +254,3 @@ def matched(boxes: Boxes, target: np.ndarray) -> np.ndarray:
             chosen[index] = row.argmax()
             free[chosen[index]] = False
     return chosen
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("workflow/models/demo-detector.pt"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", type=int, default=400)
-    parser.add_argument("--frames-per-scene", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--image-size", type=int, default=320)
-    parser.add_argument("--jobs", type=int, default=2)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    train(**vars(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 BORDERS = ("zero", "replicate")
 
 
-def clip_scores(
+def scores_of_clip(
     group: h5py.Group,
     row,
     columns: list[str],
@@ -75,7 +75,7 @@ def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings
     """
     frames = int(row.frames)
     table = pd.DataFrame({"clip": row.clip, "frame": np.arange(frames)})
-    label, kind = frame_labels(row.labels, frames)
+    label, kind = labels_of_row(row.labels, frames)
     table["label"], table["kind"] = label, kind
     table["objects"] = np.bincount(objects, minlength=frames)
     for column, values in scores.items():
@@ -86,7 +86,7 @@ def clip_table(row, objects: np.ndarray, scores: dict[str, np.ndarray], settings
     return table
 
 
-def frame_labels(text: str, frames: int) -> tuple[np.ndarray | None, np.ndarray]:
+def labels_of_row(text: str, frames: int) -> tuple[np.ndarray | None, np.ndarray]:
     """Labels of a manifest row: 0 or 1 per frame (None: unlabelled), and the kinds, str (T,)."""
     kinds = np.full(frames, "", dtype=object)
     intervals = parse_labels(text)
@@ -206,7 +206,7 @@ def evaluate(
                 row, group = rows[clip], file[clip]
                 check_coverage(path, group, row)
                 row = row._replace(frames=int(group.attrs["frames"]))
-                of_frames = clip_scores(group, row, columns, radius, settings, localisation)
+                of_frames = scores_of_clip(group, row, columns, radius, settings, localisation)
                 tables[clip] = clip_table(row, group["frame"][:], of_frames, settings)
     if missing := sorted(set(rows) - set(tables)):
         raise InputError(

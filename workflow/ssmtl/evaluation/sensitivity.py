@@ -16,7 +16,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
 from ssmtl.evaluation.anomaly_map import frame_scores, smooth
-from ssmtl.evaluation.evaluate import check_coverage, frame_labels
+from ssmtl.evaluation.evaluate import check_coverage, labels_of_row
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.metrics import auc
 from ssmtl.evaluation.metrics.names import OF_FRAMES
@@ -24,8 +24,7 @@ from ssmtl.evaluation.settings import Point, Sensitivity
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike, tasks_of
 from ssmtl.formats.tables import write_csv
-from ssmtl.scoring.calibration import read_calibration
-from ssmtl.scoring.fusion import Calibration, combine
+from ssmtl.scoring.fusion import Calibration, calibration_of, combine
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def read_clips(manifest: Path, scores: list[Path]) -> list[Clip]:
                 row = rows[name]
                 check_coverage(path, group, row)
                 seen.add(name)
-                label, _ = frame_labels(row.labels, int(row.frames))
+                label, _ = labels_of_row(row.labels, int(row.frames))
                 if label is not None:
                     clips[name] = Clip(
                         label=label.astype(bool),
@@ -166,7 +165,7 @@ def write_sensitivity(
     about = scored_alike(scores)
     table = sweep(
         clips,
-        read_calibration(calibration, about["settings"]["task_options"], clips[0].tasks),
+        calibration_of(calibration, about["settings"]["task_options"], clips[0].tasks),
         settings=settings,
         configured=configured,
         radius=about["radius"],

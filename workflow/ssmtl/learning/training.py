@@ -55,7 +55,10 @@ class State:
     best_step: int = 0
     best: dict = field(default_factory=dict)  # the model's state at best_step
     history: list[dict] = field(default_factory=list)
-    running: dict[str, float] = field(default_factory=dict)  # loss sums since the last validation
+    # Since the last validation: sums of the losses, steps and objects.
+    running: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    objects: int = 0
 
 
 def total_steps(rows: int, settings: Train) -> int:
@@ -131,8 +134,10 @@ class Trainer:
         for step, (*means, count) in enumerate(rows, first):
             values = dict(zip(names, means, strict=True))
             self.check_finite(values, "loss", step)
-            for name, value in {**values, "cubes": int(count), "steps": 1}.items():
+            for name, value in values.items():
                 self.state.running[name] = self.state.running.get(name, 0) + value
+            self.state.steps += 1
+            self.state.objects += int(count)
 
     def check_finite(self, losses: dict[str, float], what: str, step: int) -> None:
         """InputError for a loss that is not finite: from then on all weights are lost."""
@@ -158,17 +163,14 @@ class Trainer:
             raise RuntimeError(f"validated {count} of {len(self.validation_rows)} samples")
         self.model.train()
         state = self.state
-        seen = state.running.pop("cubes") + (
-            state.history[-1]["cubes_seen"] if state.history else 0
-        )
-        taken = state.running.pop("steps")
-        train = {name: value / taken for name, value in state.running.items()}
+        seen = state.objects + (state.history[-1]["cubes_seen"] if state.history else 0)
+        train = {name: value / state.steps for name, value in state.running.items()}
         held = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
         self.check_finite(held, "validation loss", state.step)
         for split, values in (("train", train), ("validation", held)):
             row = {"step": state.step, "cubes_seen": int(seen), "split": split}
             state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
-        state.running = {}
+        state.running, state.steps, state.objects = {}, 0, 0
         if held["total"] < state.best_loss:
             state.best_loss, state.best_step = held["total"], state.step
             state.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}

@@ -17,8 +17,7 @@ from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.scores import read_scores, tasks_of
 from ssmtl.media import drawing
 from ssmtl.media.writer import VideoWriter
-from ssmtl.scoring.calibration import read_calibration
-from ssmtl.scoring.fusion import dominant_task
+from ssmtl.scoring.fusion import calibration_of, dominant_task
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def write_videos(
             tasks = tasks_of(file)
             known = None
             if settings["fusion"] != "mean":
-                known = read_calibration(calibration, settings["task_options"], tasks)
+                known = calibration_of(calibration, settings["task_options"], tasks)
             for clip in progress(list(source), "videos", "clip"):
                 pictures = Frames(source[clip])
                 check(clip, pictures, file, by_clip, scores_path, table)

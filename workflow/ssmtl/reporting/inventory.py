@@ -58,7 +58,7 @@ def stage_rows(stages: dict[str, list[Path]], models: dict[str, list[Run]]) -> l
     return rows
 
 
-def stage_times(folder: Path | None) -> list[dict]:
+def times_noted(folder: Path | None) -> list[dict]:
     """Per stage its jobs, their seconds together and the largest memory of one, in bytes.
 
     folder: Snakemake's benchmarks of the data set, `{stage}_*.tsv`; stages that ran outside

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -13,11 +13,11 @@ from ssmtl.core import store
 from ssmtl.core.device import chosen_device, memory_errors
 from ssmtl.core.errors import InputError
 from ssmtl.core.progress import progress
-from ssmtl.formats import calibration as calibration_file
 from ssmtl.formats import hdf5
+from ssmtl.formats.calibration import CALIBRATION, read_calibration
 from ssmtl.learning.samples import VALIDATION, Samples, Split, draws, held_out
 from ssmtl.learning.tasks.base import Batch
-from ssmtl.scoring.fusion import Calibration, combine, quantiles_of
+from ssmtl.scoring.fusion import Calibration, calibration_of, combine, quantiles_of
 from ssmtl.scoring.objects import (
     clip_scores,
     concatenated,
@@ -63,7 +63,7 @@ def calibrate(
             file[name].attrs["count"] = known.counts[name]
         file.attrs["combined"] = quantiles_of(combined)
         store.set_attributes(file, computed=model.computed)
-        hdf5.complete(file, calibration_file.CALIBRATION)
+        hdf5.complete(file, CALIBRATION)
 
 
 def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
@@ -190,37 +190,14 @@ def calibration_for(calibration: Path | None, settings: Score, model, about: dic
     """
     if calibration is None:
         return Calibration({}, counts=counts_of(model.model))
-    found = read_calibration(calibration, settings.task_options, model.tasks)
+    found = calibration_of(calibration, settings.task_options, model.tasks)
     check_objects(calibration, about)
     return found
 
 
-def read_calibration(path: Path, task_options: dict, tasks: Collection[str]) -> Calibration:
-    """Quantiles and weights of the tasks; InputError where they are not of these tasks' scores.
-
-    task_options: those of the scores, by task.
-    """
-    with calibration_file.read_calibration(path) as file:
-        found = Score.upgraded(store.settings_of(file))["task_options"]
-        if set(file) != set(tasks):
-            raise InputError(
-                f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
-                f"{', '.join(sorted(tasks))}; calibrate with the same model"
-            )
-        if other := [name for name in tasks if found.get(name) != task_options.get(name)]:
-            raise InputError(
-                f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
-                f"scores with {task_options.get(other[0])}; calibrate again, or score so"
-            )
-        quantiles = {name: file[name][:] for name in tasks}
-        weights = {name: float(store.attribute(file[name], "weight", 1)) for name in file}
-        counts = {name: int(store.attribute(file[name], "count", 1)) for name in file}
-        return Calibration(quantiles, weights, counts)
-
-
 def check_objects(calibration: Path, found: dict) -> None:
     """InputError where a calibration's objects were cropped or looked at in another way."""
-    with calibration_file.read_calibration(calibration) as file:
+    with read_calibration(calibration) as file:
         expected = json.loads(store.attribute(file, "objects", "{}"))
     for stage, values in expected.items():
         if stage not in found:

@@ -1,9 +1,15 @@
 """How the tasks scores of an object become one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from ssmtl.core import store
+from ssmtl.core.errors import InputError
+from ssmtl.formats.calibration import read_calibration
+from ssmtl.scoring.settings import Score
 
 QUANTILES = 1001
 LEAST = 1e-3  # the tail probability from which `evidence` tells no more
@@ -22,6 +28,29 @@ class Calibration:
     quantiles: dict[str, np.ndarray]
     weights: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+
+def calibration_of(path: Path, task_options: dict, tasks: Collection[str]) -> Calibration:
+    """Quantiles and weights of the tasks; InputError where they are not of these tasks' scores.
+
+    task_options: those of the scores, by task.
+    """
+    with read_calibration(path) as file:
+        found = Score.upgraded(store.settings_of(file))["task_options"]
+        if set(file) != set(tasks):
+            raise InputError(
+                f"{path}: of the tasks {', '.join(sorted(file))}, the scores are of "
+                f"{', '.join(sorted(tasks))}; calibrate with the same model"
+            )
+        if other := [name for name in tasks if found.get(name) != task_options.get(name)]:
+            raise InputError(
+                f"{path}: made with score.task_options.{other[0]} {found.get(other[0])}, the "
+                f"scores with {task_options.get(other[0])}; calibrate again, or score so"
+            )
+        quantiles = {name: file[name][:] for name in tasks}
+        weights = {name: float(store.attribute(file[name], "weight", 1)) for name in file}
+        counts = {name: int(store.attribute(file[name], "count", 1)) for name in file}
+        return Calibration(quantiles, weights, counts)
 
 
 def combine(
@@ -102,7 +131,7 @@ def tail(values: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
 
     Over -log LEAST, where it saturates: [0, 1]. Beyond the quantile TAIL, where there are few
     normal objects, the share falls exponentially with the mean excess of those few, so that it does
-    not hang on the very largest. A score that many normal objects share is as likely as they are
+    not depend on the very largest. A score that many normal objects share is as likely as they are
     many, so a task that saturates on normal objects tells nothing where it does.
     """
     levels = np.linspace(0, 1, len(quantiles))

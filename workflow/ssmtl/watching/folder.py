@@ -25,7 +25,8 @@ from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.tables import write_csv
 from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
-from ssmtl.scoring.calibration import calibration_clips, read_calibration
+from ssmtl.scoring.calibration import calibration_clips
+from ssmtl.scoring.fusion import calibration_of
 from ssmtl.scoring.objects import load_for
 from ssmtl.stages.features import load_network
 from ssmtl.stages.settings import Detect
@@ -190,7 +191,7 @@ def scorer_of(folder: Path, settings: Scoring, detector: Detector | None = None)
         device,
     )
     path, options = folder / "calibration.h5", settings.score.task_options
-    calibration = read_calibration(path, options, model.tasks)
+    calibration = calibration_of(path, options, model.tasks)
     network = load_network(model.model.measured, settings.features, device)
     memory = Memory(folder, model.model)
     return Scorer(detector, model, calibration, settings, device, network, memory)

@@ -69,7 +69,8 @@ def fetched(path: Path, split: str, name: str):
     from torchvision import datasets
 
     which = {"split": split} if name == "SVHN" else {"train": split == "train"}
-    socket.setdefaulttimeout(PATIENCE)
+    usual = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torchvision itself waits for ever
     try:
         with locked(path):  # both splits may be wanted at once
             return getattr(datasets, name)(path, download=True, **which)
@@ -79,6 +80,8 @@ def fetched(path: Path, split: str, name: str):
             f"{path}: {name} is not here in full and could not be fetched ({reason}); run once "
             "with a network, or copy torchvision's files of it into this folder"
         ) from error
+    finally:
+        socket.setdefaulttimeout(usual)
 
 
 def arrays(data) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from ssmtl.reporting import clips as clips_
 from ssmtl.reporting import event_details as events
 from ssmtl.reporting import interactive as figures
 from ssmtl.reporting import published
-from ssmtl.reporting.inventory import folder_size, stage_rows, stage_times
+from ssmtl.reporting.inventory import folder_size, stage_rows, times_noted
 from ssmtl.reporting.page import (
     as_yaml,
     environment,
@@ -219,7 +219,7 @@ def write_report(
         "stills": clips_.still_frames(footage, firsts[0].clips),
         "published": published.results_for(config.get("published")),
         "stages": stage_rows(files, models),
-        "times": stage_times(benchmarks),
+        "times": times_noted(benchmarks),
         "sizes": {run.folder: folder_size(run.folder) for run in runs_of},
         "config": as_yaml(config),
         "citations": published.citations(__version__),
