@@ -16,15 +16,13 @@ from ssmtl.evaluation.anomaly_map import box_scores, filtered, pad_to_clip, smoo
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.localisation import Localisation
 from ssmtl.evaluation.metrics import auc, names
-from ssmtl.evaluation.settings import Evaluate
+from ssmtl.evaluation.settings import BORDERS, Evaluate
 from ssmtl.formats.labels import parse_labels
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.formats.scores import read_scores, scored_alike
 from ssmtl.formats.tables import write_csv
 
 log = logging.getLogger(__name__)
-
-BORDERS = ("zero", "replicate")
 
 
 def scores_of_clip(

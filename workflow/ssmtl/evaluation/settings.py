@@ -1,6 +1,6 @@
 """Settings of frame scores and metrics, and of what compares them. Marks as in docs/methods.md."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -8,6 +8,9 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.settings import Above, Changes, Distinct, Name, Odd, Settings
 from ssmtl.learning.settings import Train
 from ssmtl.scoring.settings import Fusion, Score
+
+Border = Literal["zero", "replicate"]  # what a filter in time sees beyond a clip's ends
+BORDERS: tuple[str, ...] = get_args(Border)
 
 
 class Evaluate(Settings):
@@ -37,7 +40,7 @@ class Evaluate(Settings):
             "it comes needs it (causal) [D]."
         ),
     )
-    border: Literal["zero", "replicate"] = Field(
+    border: Border = Field(
         "zero",
         description="Beyond a clip's ends the Gaussian sees 0 (`zero` [A]) or the end value.",
     )
@@ -55,9 +58,7 @@ class Measure(Settings):
     sigma: Annotated[float, Field(ge=0)] | None = Field(
         None, description="Sigma of the smoothing, in frames."
     )
-    border: Literal["zero", "replicate"] = Field(
-        "zero", description="What the smoothing sees beyond a clip's ends."
-    )
+    border: Border = Field("zero", description="What the smoothing sees beyond a clip's ends.")
     threshold: float | None = Field(None, description="Count alarms above this frame score.")
     fps: Above | None = Field(None, description="Frames per second, for alarms per hour.")
     pause: float = Field(3.0, ge=0, description="Seconds below the threshold that end an alarm.")
@@ -153,6 +154,6 @@ class Sensitivity(Settings):
         [0.0, 5.0, 10.0, 15.0, 21.0, 30.0, 40.0],
         description="Sigmas of the temporal Gaussian, in frames.",
     )
-    border: Annotated[list[Literal["zero", "replicate"]], Distinct] = Field(
+    border: Annotated[list[Border], Distinct] = Field(
         ["zero", "replicate"], description="Border rules of the temporal Gaussian."
     )

@@ -9,6 +9,7 @@ import h5py
 import pandas as pd
 
 from ssmtl.evaluation.metrics.names import OF_FRAMES, OF_PLACES
+from ssmtl.evaluation.settings import BORDERS
 from ssmtl.formats.card import read_card
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.metrics import read_metrics
@@ -16,7 +17,6 @@ from ssmtl.formats.scores import object_table
 from ssmtl.reporting.page import known, mean, spread, verdict
 
 METRICS, LOCALISATION = OF_FRAMES, OF_PLACES
-BORDERS = ("zero", "replicate")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 from ssmtl import __version__
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
+from ssmtl.evaluation.settings import BORDERS
 from ssmtl.formats.history import read_history
 from ssmtl.formats.manifest import read_manifest
 from ssmtl.reporting import clips as clips_
@@ -30,7 +31,6 @@ from ssmtl.reporting.page import (
     spread,
 )
 from ssmtl.reporting.runs import (
-    BORDERS,
     LOCALISATION,
     METRICS,
     Run,
