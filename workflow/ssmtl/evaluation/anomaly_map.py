@@ -6,6 +6,7 @@ of sigma 21 frames with zero padding [A], or by its causal half [D]. Frames with
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, uniform_filter
@@ -135,8 +136,8 @@ def smooth(
         return scores
     if smoothing == "causal":
         weights = causal_weights(sigma)
-        mode = {"zero": "constant", "replicate": "edge"}[border]
-        past = np.pad(scores.astype(np.float64), (len(weights) - 1, 0), mode)
+        beyond: Literal["constant", "edge"] = "constant" if border == "zero" else "edge"
+        past = np.pad(scores.astype(np.float64), (len(weights) - 1, 0), beyond)
         return np.convolve(past, weights[::-1], "valid").astype(np.float32)
     mode = {"zero": "constant", "replicate": "nearest"}[border]
     return gaussian_filter1d(scores.astype(np.float64), sigma, mode=mode).astype(np.float32)

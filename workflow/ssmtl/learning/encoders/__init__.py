@@ -7,6 +7,7 @@ has one class with its `name`, its `Options`, see `learning.options`, and `from_
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -28,4 +29,5 @@ def load(name: str) -> type[nn.Module]:
 
 def build(spec: dict) -> nn.Module:
     """The encoder of a model's specification; InputError for a name or size that cannot be."""
-    return load(spec["encoder"]).from_spec(spec)
+    encoder: Any = load(spec["encoder"])  # each has `from_spec`, which nn.Module has not
+    return encoder.from_spec(spec)
