@@ -121,3 +121,25 @@ def test_the_clips_finished_before_are_used_when_there_is_room_again(done, tmp_p
 
 def full(*_, **__):
     raise InputError("the disk is full")
+
+
+def test_what_had_but_to_be_merged_is_the_same_file(copy, monkeypatch):
+    """Nothing is computed any more; what the file says of how it was is the same all the same."""
+    makers = {
+        "frames": copy.make_frames,
+        "detections": copy.make_detections,
+        "cubes": copy.make_cubes,
+        "teachers": copy.make_teachers,
+        "features": lambda *which: copy.make_features(*which, "--network", "random", "--size", 32),
+    }
+    for stage, make in makers.items():
+        output = copy.path(stage, "train", 0)
+        output.unlink(missing_ok=True)
+        make("train", 0)
+        whole = output.read_bytes()
+        output.unlink()
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(store.Parts, "merge", full)
+            make("train", 0)
+        make("train", 0)
+        assert output.read_bytes() == whole, stage

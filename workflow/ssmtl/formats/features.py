@@ -26,7 +26,7 @@ FEATURES = Layout(
         "altered": EMBEDDING.maybe(),
     },
     {"cubes": Attribute("str")},  # the digest of the clip's cubes
-    about={"split": hdf5.SPLIT},
+    about={"split": hdf5.SPLIT, "computed": hdf5.COMPUTED},
 )
 
 

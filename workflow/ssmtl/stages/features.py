@@ -86,8 +86,10 @@ def window_flow(window: Window, frame: np.ndarray, box: np.ndarray, size: int) -
 
 def load_network(names: Sequence[str], settings: Features, device) -> networks.Network | None:
     """The network that embeds crops, where an embedding is asked for."""
-    if "embedding" not in names:
-        return None
+    return embedder(settings, device) if "embedding" in names else None
+
+
+def embedder(settings: Features, device) -> networks.Network:
     return networks.load(settings.network, settings.seed, "features.network").to(device)
 
 
@@ -134,7 +136,7 @@ def write_features(
     """Writes `features.h5` of one shard, its rows those of `cubes.h5`."""
     device = chosen_device()
     names = NAMES[split]
-    network = load_network(names, settings, device)
+    network = embedder(settings, device)
     with (
         read_frames(frames) as source,
         read_cubes(cubes) as crops,
@@ -148,7 +150,7 @@ def write_features(
 
         known = settings, code, split, store.file_digest(settings.network)
         write_all(parts, crops, known, rows_of)
-        parts.merge(split=split)
+        parts.merge(split=split, computed=network.computed)
 
 
 def write_all(
@@ -185,7 +187,7 @@ def write_image_features(
     sees them in. InputError where the two hold other pictures.
     """
     device = chosen_device()
-    network = load_network(("embedding",), settings, device)
+    network = embedder(settings, device)
     with (
         read_images(images) as rows,
         read_images(seen) as wide,
@@ -198,7 +200,7 @@ def write_image_features(
 
         known = settings, code, split, store.file_digest(settings.network)
         write_all(parts, rows, known, rows_of)
-        parts.merge(split=split)
+        parts.merge(split=split, computed=network.computed)
 
 
 def check_same_pictures(group: h5py.Group, wide: h5py.File, label: str) -> None:
