@@ -117,6 +117,7 @@ def launch(
     verbose: Annotated[bool, FLAG, Parameter(group=GENERAL, help="Show debug messages.")] = False,
 ) -> None:
     """Runs a command, and says on standard error what it does."""
+    logging.raiseExceptions = False  # a full disk loses lines of the log, without a traceback
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(message)s", stream=sys.stderr
     )
