@@ -78,8 +78,11 @@ def retouched(data: bytes, rng: np.random.Generator, path: Path) -> bool | None:
             values = dataset[()]
             flat = values.reshape(-1)
             at = rng.integers(len(flat))
-            odd = (0, 1, 255) if dataset.dtype.kind == "u" else (-1, 2**31 - 1, 0, 100)
-            odd = (np.nan, np.inf, -1, 1e30, 0.123) if dataset.dtype.kind == "f" else odd
+            if dataset.dtype.kind == "f":
+                odd = (np.nan, np.inf, -1, 1e30, 0.123)
+            else:
+                most = np.iinfo(dataset.dtype).max
+                odd = (0, 1, 255, most) if dataset.dtype.kind == "u" else (-1, most, 0, 100)
             change = odd[rng.integers(len(odd))]
             if flat[at] == change:
                 return None
