@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import cv2
 import numpy as np
@@ -25,10 +26,13 @@ with ending():
 
 
 def run(body: str, **options) -> subprocess.Popen:
-    """A program that does something within `ending`."""
+    """A program that does something within `ending`, and heeds Ctrl-C even where the tests run in
+    the background."""
     command = [sys.executable, "-c", PROGRAM.format(body)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+    pipe, heed = subprocess.PIPE, partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed, **options
+    )
 
 
 def too_much_for_numpy():

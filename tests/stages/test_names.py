@@ -10,6 +10,7 @@ import pytest
 from footage import Pipeline, boxes_of, run, write_boxes, write_folder
 
 from ssmtl.formats import watcher
+from ssmtl.formats.explained import read_explained
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.manifest import read_manifest
 
@@ -75,6 +76,11 @@ def test_videos_and_pages_keep_the_names(named, tmp_path):
         ),
         (),
     )
+    test = [(f"--{kind}", named.path(kind, "test")) for kind in ("detections", "cubes", "teachers")]
+    where += ("--model", named.weights, *sum(test, ()))
+    run("explain", named.model / "explained.h5", *where, *named.cubes)
+    with read_explained(named.model / "explained.h5") as file:
+        assert set(file) <= set(TEST) and len(file)
     page, where = tmp_path / "report.html", ("--manifest", named.manifest, "--runs", named.model)
     run("report", page, "--dataset", "tiny", "--config", "{}", *where, *files, "--videos", videos)
     text = page.read_text()

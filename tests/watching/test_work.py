@@ -96,12 +96,17 @@ def test_the_estimate_grows_with_the_video_and_shrinks_with_cores(monkeypatch):
     assert expected(10**6)[0]["train"] == seconds["train"]
 
 
-def test_a_pipeline_that_fails_or_is_stopped_ends_with_its_jobs(tmp_path, caplog):
+def test_a_pipeline_that_fails_ends(caplog):
     caplog.set_level("INFO")
     stages = Stages(SECONDS)
     command = [sys.executable, "-c", "print('detect: 1 of 2'); print('no such file'); exit(3)"]
     assert work.run(command, dict(os.environ), stages) == 3
     assert "stage 2 of 4, detect: 1 of 2" in caplog.text and "no such file" in caplog.text
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_pipeline_that_is_stopped_ends_its_jobs(tmp_path, interrupt):
+    """In the background, where shells let programs ignore Ctrl-C, too."""
     child = "import time, pathlib\ntry:\n print('frames: 1 of 2', flush=True)\n time.sleep(60)\n"
     child += f"finally:\n pathlib.Path({str(tmp_path / 'ended')!r}).touch()"
     program = "import logging, os, signal, sys\nfrom ssmtl.watching import work\n"
@@ -109,7 +114,12 @@ def test_a_pipeline_that_fails_or_is_stopped_ends_with_its_jobs(tmp_path, caplog
     program += "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
     program += f"stages = work.Stages({SECONDS!r})\n"
     program += f"work.run([sys.executable, '-c', {child!r}], dict(os.environ), stages)"
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
+    )
     assert "stage 1 of 4, frames: 1 of 2" in process.stderr.readline()
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """The pipeline as `ssmtl learn` runs it: what it will take, and one line for how far it is."""
 
+import functools
 import logging
 import re
 import signal
@@ -130,6 +131,8 @@ def run(command: Sequence[str], environment: dict, stages: Stages) -> int:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # Started in the background, as by nohup, we may ignore it, and what we start would too.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         try:
             for line in process.stdout or ():
