@@ -1,5 +1,6 @@
 """What the frames of a video are: odd streams, damage, rates, turned pictures, all made here."""
 
+import itertools
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from streams import write_lossless
 
 from ssmtl.core.errors import InputError
 from ssmtl.media import codec, video
@@ -325,3 +327,22 @@ def test_a_jpeg_that_is_cut_off_is_not_filled_up(tmp_path, share):
     (tmp_path / "000.jpg").write_bytes(data[: round(share * len(data))])
     with pytest.raises(InputError, match=r"000\.jpg: unreadable image"):
         ImageClip(tmp_path).load(0)
+
+
+def test_a_packet_that_the_decoder_refuses_ends_a_video(tmp_path, monkeypatch):
+    """Another error than that of damaged data, as spoilt Flash video has it."""
+    pictures = [np.full((48, 64, 3), 10 * n, np.uint8) for n in range(12)]
+    path = write_lossless(tmp_path / "a.mkv", pictures)
+    known, packets = video.frames_of, itertools.count()
+
+    def refused(packet):
+        if next(packets) % 12 == 5:
+            raise av.ArgumentError(22, "avcodec_send_packet() returned 22")
+        return known(packet)
+
+    monkeypatch.setattr(video, "frames_of", refused)
+    items = list(video.video_frames(path))
+    assert 1 <= sum(isinstance(item, video.Frame) for item in items) <= 5
+    assert isinstance(items[-1], video.Missing)
+    packets = itertools.count()
+    assert 1 <= video.probe_video(path).frames <= 12

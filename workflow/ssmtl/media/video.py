@@ -164,7 +164,7 @@ def counted(items: Iterable[Frame | Missing]) -> tuple[int, int, tuple[int, int]
 
 def sample_frames(path: Path) -> Iterator[Frame | Missing]:
     """The frames in the first few packets of a file."""
-    with open_video(path) as (container, stream):
+    with open_video(path) as (container, stream), suppress(av.FFmpegError):  # then all are counted
         yield from decoded(islice(demuxed(container, stream), SAMPLE), stream, str(path))
 
 
