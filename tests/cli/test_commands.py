@@ -48,8 +48,10 @@ except SystemExit:
     pass
 heavy = [name for name in {HEAVY} if name in sys.modules]
 assert not heavy, heavy
+asked = sys.argv[1].startswith("-")
+assert not asked or "pydantic" not in sys.modules, "settings of commands that nobody asked for"
 """
-    for words in (["--help"], ["train", "--help"], ["--version"]):
+    for words in (["--help"], ["train", "--help"], ["watch", "--help"], ["--version"]):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssmtl.cli.program import REPORTS, command
 from ssmtl.core.errors import InputError
-from ssmtl.evaluation.settings import Measure
+
+if TYPE_CHECKING:
+    from ssmtl.evaluation.settings import Measure
 
 
 @command(REPORTS, quiet=True)
@@ -21,7 +23,7 @@ def measure(
     masks: Path | None = None,
     maps: Path | None = None,
     output: Path | None = None,
-    settings: Measure,
+    settings: "Measure",
 ) -> None:
     """Measure anomaly scores of any method; docs/measure.md has the layouts.
 

@@ -1,10 +1,11 @@
 """Sections of settings as options of a command, one for each key."""
 
+import importlib
 import inspect
 import json
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 from pydantic.fields import FieldInfo
@@ -13,13 +14,36 @@ from ssmtl.core.settings import Settings
 
 NULL = "null"  # as in the config
 
+# Where a section is that a command names as text, so that only what is called gets imported.
+MODULES = {
+    "ssmtl.stages.settings": ("Frames", "Detect", "Cubes", "Teachers", "Features", "Images"),
+    "ssmtl.learning.settings": ("Train",),
+    "ssmtl.scoring.settings": ("Score",),
+    "ssmtl.evaluation.settings": ("Evaluate", "Sensitivity", "Point", "Measure"),
+    "ssmtl.watching.settings": ("Detector", "Watch"),
+}
+
+
+def typed(function: Callable) -> inspect.Signature:
+    """A command's signature with classes where it names sections of settings as text."""
+    signature = inspect.signature(function)
+    named = {p.annotation for p in signature.parameters.values() if isinstance(p.annotation, str)}
+    sections = {
+        name: getattr(importlib.import_module(module), name)
+        for module, names in MODULES.items()
+        for name in named.intersection(names)
+    }
+    hints = get_type_hints(function, localns=sections, include_extras=True)
+    parameters = [p.replace(annotation=hints[name]) for name, p in signature.parameters.items()]
+    return signature.replace(parameters=parameters)
+
 
 def expanded(function: Callable) -> tuple[inspect.Signature, dict[str, type[Settings]]]:
     """A command's signature with an option for every key in place of its sections of settings.
 
     Also returns the sections by the parameters' names.
     """
-    signature = inspect.signature(function)
+    signature = typed(function)
     sections = {
         name: parameter.annotation
         for name, parameter in signature.parameters.items()

@@ -14,7 +14,6 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from ssmtl import __version__
 from ssmtl.cli.ending import ending
-from ssmtl.cli.options import expanded, gathered
 from ssmtl.cli.values import FLAG, is_single
 from ssmtl.core.errors import InputError
 from ssmtl.core.machine import keep_memory
@@ -29,6 +28,10 @@ DATA = Group("Data and settings", sort_key=5)
 GENERAL = Group("General", sort_key=99)
 
 ORDER = itertools.count()  # of the commands in the help, as they are defined
+
+# What makes a command of a function once it is called or its help is asked for, by the command's
+# name: only then are its settings imported, and with them pydantic.
+MAKERS: dict[str, Callable[[], Callable]] = {}
 
 NOISY = ("matplotlib", "PIL", "h5py", "fontTools")
 
@@ -60,30 +63,48 @@ def command(
 
     def register(function: Callable) -> Callable:
         title = name or function.__name__.replace("_", "-")
-        signature, sections = expanded(function)
-        parameters = signature.parameters
-
-        @functools.wraps(function)
-        def run(*positional: Any, **given: Any) -> None:
-            start = time.monotonic()
-            bound = signature.bind(*positional, **given)
-            bound.apply_defaults()
-            arguments = {
-                key: next(iter(value), None) if is_single(parameters[key].annotation) else value
-                for key, value in bound.arguments.items()
-            }
-            arguments = gathered(arguments, sections)
-            invoke(imported(calls) if calls else function, title, arguments)
-            if not quiet:
-                from ssmtl.core.progress import clock
-
-                log.info("%s: done in %s", title, clock(time.monotonic() - start))
-
-        vars(run).update(__signature__=signature, calls=calls)
-        app.command(run, name=title, group=group, sort_key=next(ORDER))
+        MAKERS[title] = functools.partial(made, function, calls, title, quiet)
+        about = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
+        path = f"{__name__}:{title}"
+        app.command(path, name=title, group=group, sort_key=next(ORDER), help=about)
         return function
 
     return register
+
+
+def __getattr__(title: str) -> Callable:
+    """A command by its name, for cyclopts, which imports it when it is called."""
+    if title not in MAKERS:
+        raise AttributeError(title)
+    return MAKERS[title]()
+
+
+def made(function: Callable, calls: str | None, title: str, quiet: bool) -> Callable:
+    """The command that a function tells of: its options are the function's and its sections'."""
+    from ssmtl.cli.options import expanded, gathered
+
+    signature, sections = expanded(function)
+    parameters = signature.parameters
+
+    @functools.wraps(function)
+    def run(*positional: Any, **given: Any) -> None:
+        start = time.monotonic()
+        bound = signature.bind(*positional, **given)
+        bound.apply_defaults()
+        arguments = {
+            key: next(iter(value), None) if is_single(parameters[key].annotation) else value
+            for key, value in bound.arguments.items()
+        }
+        arguments = gathered(arguments, sections)
+        invoke(imported(calls) if calls else function, title, arguments)
+        if not quiet:
+            from ssmtl.core.progress import clock
+
+            log.info("%s: done in %s", title, clock(time.monotonic() - start))
+
+    vars(run).update(__signature__=signature, calls=calls)
+    run.__annotations__ = {key: each.annotation for key, each in parameters.items()}
+    return run
 
 
 def imported(target: str) -> Callable:

@@ -1,17 +1,19 @@
 """Commands of the pipeline's stages, in their order."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ssmtl.cli.program import STAGES, command
 from ssmtl.cli.reports import show
 from ssmtl.cli.values import Files, Json, MaybeFile, Texts
-from ssmtl.evaluation.settings import Evaluate, Point, Sensitivity
-from ssmtl.learning.settings import Train
-from ssmtl.scoring.settings import Score
-from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
+
+if TYPE_CHECKING:
+    from ssmtl.evaluation.settings import Evaluate, Point, Sensitivity
+    from ssmtl.learning.settings import Train
+    from ssmtl.scoring.settings import Score
+    from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
 
 Split = Literal["train", "test"]
 ModelFile = Annotated[Path, Parameter("--model")]
@@ -85,7 +87,7 @@ def manifest(
 
 @command(STAGES, "ssmtl.stages.frames:extract_frames")
 def frames(
-    output: Path, /, *, manifest: Path, split: Split, shard: int = 0, settings: Frames
+    output: Path, /, *, manifest: Path, split: Split, shard: int = 0, settings: "Frames"
 ) -> None:
     """Extract every frame of a shard's clips to HDF5.
 
@@ -98,7 +100,7 @@ def frames(
 
 
 @command(STAGES, "ssmtl.stages.detect:detect_objects")
-def detect(output: Path, /, *, frames: Path, boxes: Path | None = None, settings: Detect) -> None:
+def detect(output: Path, /, *, frames: Path, boxes: Path | None = None, settings: "Detect") -> None:
     """Detect the objects of every frame.
 
     Args:
@@ -110,7 +112,7 @@ def detect(output: Path, /, *, frames: Path, boxes: Path | None = None, settings
 
 @command(STAGES, "ssmtl.stages.cubes:make_cubes")
 def cubes(
-    output: Path, /, *, frames: Path, detections: Path, split: Split, settings: Cubes
+    output: Path, /, *, frames: Path, detections: Path, split: Split, settings: "Cubes"
 ) -> None:
     """Crop an object-centric cube for every detection.
 
@@ -131,7 +133,7 @@ def teachers(
     detections: Path,
     cubes: Path,
     split: Split,
-    settings: Teachers,
+    settings: "Teachers",
 ) -> None:
     """Teacher targets: ResNet-50 outputs and class probabilities.
 
@@ -146,7 +148,7 @@ def teachers(
 
 @command(STAGES, "ssmtl.stages.features:write_features")
 def features(
-    output: Path, /, *, frames: Path, cubes: Path, split: Split, settings: Features
+    output: Path, /, *, frames: Path, cubes: Path, split: Split, settings: "Features"
 ) -> None:
     """What is measured of each object for the tasks without training.
 
@@ -160,7 +162,7 @@ def features(
 
 @command(STAGES, "ssmtl.stages.features:write_image_features")
 def image_features(
-    output: Path, /, *, images: Path, seen: Path, split: Split, settings: Features
+    output: Path, /, *, images: Path, seen: Path, split: Split, settings: "Features"
 ) -> None:
     """What a frozen network makes of pictures, for the tasks without training.
 
@@ -182,7 +184,7 @@ def images(
     path: Path = Path("."),
     options: Json | None = None,
     split: Split,
-    settings: Images,
+    settings: "Images",
 ) -> None:
     """The pictures of an image data set at one size, as cubes of one frame.
 
@@ -219,7 +221,7 @@ def train(
     state: Path | None = None,
     seed: int = 0,
     name: ModelName = "model",
-    settings: Train,
+    settings: "Train",
 ) -> None:
     """Train all proxy tasks jointly on normal video or pictures.
 
@@ -245,7 +247,7 @@ def calibrate(
     teachers: Files = (),
     features: Files = (),
     groups: list[str] | None = None,
-    settings: Score,
+    settings: "Score",
 ) -> None:
     """Distribution of normal scores on the held-out training clips or pictures.
 
@@ -269,7 +271,7 @@ def score(
     cubes: Path,
     teachers: MaybeFile = (),
     features: MaybeFile = (),
-    settings: Score,
+    settings: "Score",
 ) -> None:
     """Anomaly scores of every object, or picture, of stored cubes.
 
@@ -292,10 +294,10 @@ def score_frames(
     calibration: MaybeFile = (),
     frames: Path,
     detections: Path,
-    settings: Score,
-    cubes: Cubes,
-    teachers: Teachers,
-    features: Features,
+    settings: "Score",
+    cubes: "Cubes",
+    teachers: "Teachers",
+    features: "Features",
 ) -> None:
     """Anomaly scores of every object straight from frames: nothing is stored on the way.
 
@@ -318,7 +320,7 @@ def evaluate(
     scores: list[Path],
     dataset: str,
     model: OtherName = None,
-    settings: Evaluate,
+    settings: "Evaluate",
 ) -> None:
     """Frame scores, Gaussian smoothing, and AUC, RBDC and TBDC where there is ground truth.
 
@@ -356,8 +358,8 @@ def explain(
     detections: list[Path],
     cubes: Files = (),
     teachers: Files = (),
-    settings: Cubes,
-    seen: Teachers,
+    settings: "Cubes",
+    seen: "Teachers",
 ) -> None:
     """What a model makes of the strongest objects of the events that the report shows.
 
@@ -382,8 +384,8 @@ def sensitivity(
     scores: list[Path],
     calibration: Path,
     model: OtherName = None,
-    settings: Sensitivity,
-    configured: Point,
+    settings: "Sensitivity",
+    configured: "Point",
 ) -> None:
     """Frame metrics of a scored model over fusion, map, smoothing and border rule.
 

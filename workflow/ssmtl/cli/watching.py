@@ -1,13 +1,15 @@
 """Commands for cameras and files: learn what is normal, watch for what is not."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ssmtl.cli.program import WATCHING, command
 from ssmtl.cli.values import FLAG
-from ssmtl.watching.settings import Detector, Watch
+
+if TYPE_CHECKING:
+    from ssmtl.watching.settings import Detector, Watch
 
 
 @command(WATCHING, "ssmtl.watching.learn:learn")
@@ -22,7 +24,7 @@ def learn(
     image_fps: float = 25.0,
     cores: str = "all",
     false_alarms_per_hour: float = 1.0,
-    detect: Detector,
+    detect: "Detector",
 ) -> None:
     """Learn from a folder of normal video, and write a watcher.
 
@@ -50,7 +52,7 @@ def watch(
     mqtt: str | None = None,
     notify: tuple[str, ...] = (),
     scores: Annotated[bool, FLAG] = False,
-    settings: Watch,
+    settings: "Watch",
 ) -> None:
     """Watch a video file, a folder, a stream's URL or a camera device, and write its events.
 
