@@ -15,7 +15,7 @@ import pytest
 import yaml
 from offline import faults
 
-from ssmtl import config
+from ssmtl import __version__, config
 from ssmtl.stages.settings import DETECTORS
 from ssmtl.watching.settings import Detector
 
@@ -254,6 +254,15 @@ def test_six_clips_of_ped2_stand_beside_no_published_figure():
 def test_the_citation_is_complete():
     found = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "title", "authors", "license", "version"} <= set(found)
+
+
+def test_every_place_states_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    latest = re.search(r"^## (\S+), (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert citation["version"] == latest[1] == __version__
+    assert str(citation["date-released"]) == latest[2]
+    pages = "".join(page.read_text() for page in PAGES)
+    assert set(re.findall(r"ssmtl-([\d.]+)-py3", pages)) == {__version__}
 
 
 def test_the_navigation_has_every_page():

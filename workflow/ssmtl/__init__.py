@@ -6,7 +6,7 @@ any method. Nothing is imported before it is asked for.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "evaluate", "load"]
 
 HOMES = {"evaluate": "ssmtl.evaluation.measure", "load": "ssmtl.watching.model"}
