@@ -26,8 +26,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STAGES = (  # the order of the table
-    "frames", "detect", "cubes", "teachers", "features", "train", "encoders", "score", "direct",
-    "end_to_end",
+    "frames", "detect", "cubes", "teachers", "features", "train", "encoders", "score",
+    "from_frames", "end_to_end",
 )  # fmt: skip
 ONCE = {"check": "agreement", "profile": "profile"}  # kinds that are not timed, and their keys
 

@@ -33,7 +33,7 @@ TESTS = (
     "tests/learning/test_tasks.py",
     "tests/stages/test_cubes.py",
     "tests/stages/test_contents.py",
-    "tests/stages/test_direct.py",
+    "tests/stages/test_from_frames.py",
     "tests/scoring",
 )
 OPTIONAL = ("snakemake", "ultralytics", "plotly", "av", "openvino", "onnx", "cyclopts", "timm")

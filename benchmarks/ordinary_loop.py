@@ -95,7 +95,7 @@ class Network(nn.Module):
             *decoder, nn.Upsample(scale_factor=2), nn.Conv2d(channels, 3, 3, padding=1)
         )
 
-    def take(self, model) -> None:
+    def copy_weights(self, model) -> None:
         """Our model's initial weights: parameters come in the same order in every part."""
         parts = {
             "encoder": model.encoder,

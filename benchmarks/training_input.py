@@ -88,7 +88,7 @@ def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: i
     )
     size = shapes.side << shapes.pools
     network = ordinary_loop.Network(*values["encoder_options"].values(), size, CLASSES)
-    network.take(spec)
+    network.copy_weights(spec)
     network.encoder.to(memory_format=layout)
     distillation = spec.tasks["distillation"]
     low = values["precision"] == "bfloat16"

@@ -11,7 +11,7 @@ import synthetic
 import torch
 from measure import Case, best
 from stages import detect
-from stages.direct import write_model
+from stages.from_frames import write_model
 
 from ssmtl import detection
 from ssmtl.core.device import chosen_device

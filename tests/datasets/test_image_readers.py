@@ -172,7 +172,7 @@ def test_an_unsplit_folder_gives_each_picture_to_one_split(tmp_path):
     ]
     assert counted == [[14, 6], [2, 1], [1, 1]]
     assert [label for label, _ in splits["test"]] == sorted(label for label, _ in splits["test"])
-    # Which pictures of a class are for training does not hang on other classes.
+    # Which pictures of a class are for training does not depend on other classes.
     write(tmp_path / "aster" / "0.png")
     write(tmp_path / "aster" / "1.png")
     again = [(p.label, p.name) for p in unsplit_folder.pictures(tmp_path, "train", 0.7)]

@@ -195,12 +195,12 @@ def test_options_of_a_shard_name_the_exclusions_of_its_own_clips(planned):
     data = planned().video("yard")
     excluded = {shard: data.clips_options("test", shard)["exclude"] for shard in (0, 1)}
     assert sorted(excluded.values()) == [[], ["04"]]
-    assert excluded[data.places["test", "04"]] == ["04"]
+    assert excluded[data.shard_of["test", "04"]] == ["04"]
     assert data.manifest_options()["exclude"] == ["04"]
     # An excluded clip keeps its place: leaving it out moves no other.
     for shard in (0, 1):
         names = {clip.name for clip in data.shard_clips("test", shard)}
-        assert names == {n for (s, n), p in data.places.items() if s == "test" and p == shard}
+        assert names == {n for (s, n), p in data.shard_of.items() if s == "test" and p == shard}
 
 
 def test_a_rendered_data_set_depends_on_its_scenes_and_not_on_their_number(planned):

@@ -21,7 +21,7 @@ from ssmtl.reporting.event_details import Footage, explained
 from ssmtl.reporting.pages import report
 from ssmtl.reporting.runs import load_models
 from ssmtl.scoring import events
-from ssmtl.scoring.objects import ScoringModel, second_look
+from ssmtl.scoring.objects import ScoringModel, predictions
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -265,12 +265,12 @@ def test_an_event_is_explained_by_its_highest_object(labelled):
     assert details["strip"]["src"] in html
 
 
-def test_second_look_has_the_scores_of_the_model(labelled):
+def test_predictions_have_the_scores_of_the_model(labelled):
     options, *_ = labelled
     reduction = {"distillation": {"reduction": "mean"}}
     model, _ = models.load(options["runs"][0] / "model.safetensors", reduction)
     cubes = np.random.default_rng(0).integers(0, 255, (3, 7, 64, 64, 3), np.uint8)
-    seen = second_look(model, cubes)
+    seen = predictions(model, cubes)
     teacher = np.full((3, 3), 0.25, np.float32)
     scores = ScoringModel(model, torch.device("cpu"))(cubes, {"class_probs": teacher})
     error = np.abs(seen["middle_box"] / 255 - cubes[:, 3] / 255).mean((1, 2, 3))

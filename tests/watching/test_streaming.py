@@ -55,7 +55,7 @@ def test_frame_scores_of_a_stream_are_those_of_the_clip(border, sigma, filter_si
 def test_a_stream_shorter_than_a_cube_has_no_scores():
     stream = FrameScores((8, 8), 3, EVALUATE)
     nothing = np.zeros((0, 4)), np.zeros(0, np.float32)
-    assert not any(stream.add(*nothing, whole=False) for _ in range(6))
+    assert not any(stream.add(*nothing, has_window=False) for _ in range(6))
     assert stream.end() == []
 
 

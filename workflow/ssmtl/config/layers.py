@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ssmtl.config.sections import SECTIONS, Config, Dataset, ImageDataset, Run
+from ssmtl.config.sections import DEFAULT_MODEL, SECTIONS, Config, Dataset, ImageDataset, Run
 from ssmtl.core.errors import InputError
 from ssmtl.core.pipeline import shipped
 from ssmtl.core.settings import Settings
@@ -138,6 +138,11 @@ def from_environment(path: str, place: str) -> str:
 def run(config: dict) -> dict:
     """The `run` section with its defaults."""
     return Run.parse(config.get("run", {}), "run").model_dump()
+
+
+def models(config: dict) -> list[str]:
+    """The names of the models, of which there is one where the configuration names none."""
+    return [*config.get("models", [DEFAULT_MODEL])]
 
 
 def seeded(config: dict) -> dict:

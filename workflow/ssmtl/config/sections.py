@@ -11,6 +11,8 @@ from ssmtl.scoring.settings import Score
 from ssmtl.stages.settings import Cubes, Detect, Features, Frames, Images, Teachers
 from ssmtl.watching.settings import Watch
 
+DEFAULT_MODEL = "paper"  # the preset that there is where a configuration names none
+
 SECTIONS: dict[str, type[Settings]] = {
     "frames": Frames,
     "detect": Detect,
@@ -121,7 +123,7 @@ class Dataset(Settings):
         description="CSV files of boxes per split, for the imported detector.",
     )
     models: Annotated[list[str], Field(min_length=1)] = Field(
-        ["paper"], description="Names of the models to train and evaluate, keys of `models`."
+        [DEFAULT_MODEL], description="Names of the models to train and evaluate, keys of `models`."
     )
     released: dict[str, str] = Field(
         {},
@@ -204,7 +206,7 @@ class Config(Settings):
     sensitivity: Sensitivity = Field(default_factory=Sensitivity, description=Sensitivity.__doc__)
     watch: Watch = Field(default_factory=Watch, description=Watch.__doc__)
     models: dict[Name, ModelChanges] = Field(
-        default_factory=lambda: {"paper": ModelChanges()},
+        default_factory=lambda: {DEFAULT_MODEL: ModelChanges()},
         description=(
             "Named models. Each may change any key of the train, score and evaluate sections."
         ),

@@ -369,12 +369,12 @@ class Parts:
         self.sources: dict[str, Path] = {}  # the file that holds each clip
 
     def __enter__(self) -> "Parts":
-        self.held = locked(self.folder)
-        self.held.__enter__()
+        self.lock = locked(self.folder)
+        self.lock.__enter__()
         return self
 
     def __exit__(self, *error) -> None:
-        self.held.__exit__(*error)
+        self.lock.__exit__(*error)
 
     def path(self, clip: str) -> Path:
         return self.folder / f"{hashlib.sha256(clip.encode()).hexdigest()[:24]}.h5"

@@ -64,13 +64,13 @@ def shards_of(names: Iterable[str], count: int) -> dict[str, int]:
     times such a share. Hence a clip whose name comes last touches its own shard and no other; one
     that comes between others may move some of those behind it.
     """
-    held = [0] * count
+    sizes = [0] * count
     shards = {}
     for place, name in enumerate(sorted(set(names), key=natural), 1):
         most = max(-(-place // count), 5 * place // (4 * count))
         liked = sorted(range(count), key=lambda shard: digest(name, shard))
-        shards[name] = next(shard for shard in liked if held[shard] < most)
-        held[shards[name]] += 1
+        shards[name] = next(shard for shard in liked if sizes[shard] < most)
+        sizes[shards[name]] += 1
     return shards
 
 

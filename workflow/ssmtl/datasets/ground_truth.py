@@ -178,8 +178,8 @@ def read_masks(path: Path, frames: int, shape: tuple[int, int] | None) -> Iterat
             raise InputError(f"{path}: an array of shape {stack.shape}, not (T, H, W); {AGAIN}")
         count, masks = len(stack), stack
     else:
-        held = cells(path)
-        count, masks = len(held), held
+        stack = cells(path)
+        count, masks = len(stack), stack
     if count != frames:
         raise InputError(f"{path}: {count} masks for a clip of {frames} frames; {AGAIN}")
     return (checked(mask, shape, f"{path}, mask {i}") for i, mask in enumerate(masks))

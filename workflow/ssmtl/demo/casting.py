@@ -33,12 +33,12 @@ def stroll(rng, start: float, seconds: float, entering: bool, lane: float) -> tu
 
 
 def passers_by(rng, times: Array, seconds: float) -> list[Actor]:
-    """Two to four places in the picture, each taken by one walker after another."""
-    actors, places = [], int(rng.integers(2, 5))
-    for place in rng.permutation(places):
+    """Two to four lanes through the picture, each taken by one walker after another."""
+    actors, lanes = [], int(rng.integers(2, 5))
+    for number in rng.permutation(lanes):
         moment, entering = 0.0, False
         while moment < seconds:
-            lane = NEAREST + (place + rng.random()) / places * (FARTHEST - NEAREST)
+            lane = NEAREST + (number + rng.random()) / lanes * (FARTHEST - NEAREST)
             plan, gone = stroll(rng, moment, seconds, entering, float(lane))
             actors.append(walker(rng, times, plan))
             moment, entering = max(gone, moment + 1.0) + rng.uniform(0, 0.8), True

@@ -101,7 +101,7 @@ def compose(drawings: list[Drawing], frame: int) -> tuple[NDArray[np.uint8], lis
     picture = darken(background(), shade)
     owner = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels: list[tuple[int, Drawing, str]] = []
-    whole: list[int] = []
+    areas: list[int] = []
     queue: list[tuple[float, int, Drawing | Screen]] = [
         (d.depth[frame], index, d) for index, d in there
     ]
@@ -121,10 +121,10 @@ def compose(drawings: list[Drawing], frame: int) -> tuple[NDArray[np.uint8], lis
             fill(owner, shape, number[look.name], cv2.LINE_8)
             fill(alone, shape, number[look.name], cv2.LINE_8)
         counts = np.bincount(alone.ravel(), minlength=len(labels) + 1)
-        whole += [int(counts[value]) for value in number.values()]
+        areas += [int(counts[value]) for value in number.values()]
     left = np.bincount(owner.ravel(), minlength=len(labels) + 1)[1:]
     boxes = []
-    for (index, item, name), pixels, seen in zip(labels, whole, left, strict=True):
+    for (index, item, name), pixels, seen in zip(labels, areas, left, strict=True):
         x1, y1, x2, y2 = map(float, item.boxes[name][frame])
         xyxy = x1, y1, x2, y2
         if pixels and inside(xyxy) > 0:

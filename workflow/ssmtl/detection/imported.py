@@ -51,8 +51,8 @@ def read_boxes(path: str | Path) -> pd.DataFrame:
         good = table[name].str.strip().str.fullmatch(NUMBER)
         table[name] = table[name].where(good).astype(float)
     _check(table, probabilities, path)
-    whole = [name for name in ("frame", "class") if name in table]
-    return table.astype(dict.fromkeys(whole, "int64"))
+    integers = [name for name in ("frame", "class") if name in table]
+    return table.astype(dict.fromkeys(integers, "int64"))
 
 
 def probability_columns(table: pd.DataFrame) -> list[str]:

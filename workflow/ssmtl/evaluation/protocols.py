@@ -413,7 +413,7 @@ def read_summary(path: Path) -> pd.DataFrame:
             f"{path}: no {'column ' + ', '.join(sorted(missing)) if missing else 'rows'}; give the "
             "CSV of a protocol, not that of its runs"
         )
-    return tables.read_csv(path, text, whole=("seeds",))
+    return tables.read_csv(path, text, integers=("seeds",))
 
 
 def several(number: int, thing: str) -> str:

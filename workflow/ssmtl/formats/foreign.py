@@ -53,7 +53,7 @@ def read_lengths(path: Path) -> dict[str, int] | list[int]:
         table = read_text(path, LENGTHS)
         if "split" in table:
             table = table[table["split"] == "test"]
-        frames = numbers(table["frames"], path, whole=True)
+        frames = numbers(table["frames"], path, integer=True)
         return unique(dict(zip(table["clip"], frames.tolist(), strict=True)), table, path)
     if path.suffix.lower() == ".npy":
         return checked_lengths(vector(array_in(path), path), path)
@@ -223,26 +223,26 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         {
             name: table[name]
             if name == "clip"
-            else numbers(table[name], path, whole=name == "frame")
+            else numbers(table[name], path, integer=name == "frame")
             for name in columns
         }
     )
 
 
-def numbers(column: pd.Series, path: Path, whole: bool = False) -> pd.Series:
+def numbers(column: pd.Series, path: Path, integer: bool = False) -> pd.Series:
     """A text column as finite float64, or int64 of 0 and more; InputError names the line."""
     found = pd.to_numeric(column, errors="coerce")
     good = np.isfinite(found) & (
-        (found % 1 == 0) & (found >= 0) & (found < 2**53) if whole else True
+        (found % 1 == 0) & (found >= 0) & (found < 2**53) if integer else True
     )
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
-        kind = "a whole number of 0 or more" if whole else "a number"
+        kind = "a whole number of 0 or more" if integer else "a number"
         name = f"'{column.name}'" if column.name else "a length"
         raise InputError(
             f"{path}, line {row + 2}: {name} must be {kind}, found {column.iloc[row]!r}"
         )
-    return found.astype(np.int64 if whole else np.float64)
+    return found.astype(np.int64 if integer else np.float64)
 
 
 def by_clip(table: pd.DataFrame, path: object) -> dict[str, np.ndarray]:

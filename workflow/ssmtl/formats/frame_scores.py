@@ -18,7 +18,7 @@ FIRST = ("clip", "frame", "label", "kind", "objects")
 def read_frame_scores(path: Path) -> pd.DataFrame:
     """A checked table, in the file's order; InputError for the first thing that is wrong in it."""
     needed = (*FIRST, "combined", "combined_smoothed")
-    table = read_csv(path, ("clip", "kind"), needed, whole=("frame", "objects"))
+    table = read_csv(path, ("clip", "kind"), needed, integers=("frame", "objects"))
     expected = table.groupby("clip", sort=False).cumcount()
     scores = table.drop(columns=list(FIRST))
     label = table["label"]

@@ -184,8 +184,8 @@ def fits(value, attribute: Attribute) -> bool:
         if not isinstance(value, str) or (attribute.choices and value not in attribute.choices):
             return False
         return attribute.kind == "str" or isinstance(json.loads(value), attribute.form)
-    whole = attribute.kind == "int"
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    integer = attribute.kind == "int"
+    kinds = (int, np.integer) if integer else (int, float, np.integer, np.floating)
     if not isinstance(value, kinds) or isinstance(value, bool):
         return False
     return bool(attribute.low <= value <= attribute.high) and math.isfinite(value)

@@ -15,7 +15,7 @@ SPLITS = ("train", "validation")
 
 def read_history(path: Path) -> pd.DataFrame:
     """A checked table, perhaps without rows; InputError where it is no history."""
-    table = read_csv(path, ("split",), ("step", "split"), whole=("step", "cubes_seen"))
+    table = read_csv(path, ("split",), ("step", "split"), integers=("step", "cubes_seen"))
     if not table["split"].isin(SPLITS).all():
         raise InputError(f"{path}: a split is neither train nor validation; train the model again")
     return table

@@ -17,7 +17,7 @@ from ssmtl.core.spreadsheet import plain_cell, safe_cell
 if TYPE_CHECKING:
     import pandas as pd
 
-WHOLE = r"[+-]?[0-9]{1,15}"
+INTEGER = r"[+-]?[0-9]{1,15}"
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 SHOWN = 40  # characters of a value that an error shows
 
@@ -69,18 +69,18 @@ def safe_text(value: object) -> object:
 
 
 def read_csv(
-    path: Path, text: tuple[str, ...], needed: tuple[str, ...] = (), whole: tuple[str, ...] = ()
+    path: Path, text: tuple[str, ...], needed: tuple[str, ...] = (), integers: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """A CSV file: the columns in `text` as str, all others as numbers, empty cells as NaN.
 
-    needed: columns that there must be; whole: those without fractions or empty cells, as int.
+    needed: columns that there must be; integers: those without fractions or empty cells, as int.
     Raises InputError, with the line, for a cell that is no number.
     """
     table = read_cells(path)
     if missing := [name for name in needed if name not in table]:
         raise unreadable(path, f"no column {', '.join(missing)}")
     numbers = [name for name in table.columns if name not in text]
-    return table.assign(**{n: numeric(table[n], n in whole, path) for n in numbers})
+    return table.assign(**{n: numeric(table[n], n in integers, path) for n in numbers})
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -103,16 +103,16 @@ def read_cells(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=head, dtype=str)
 
 
-def numeric(cells: pd.Series, whole: bool, path: Path) -> pd.Series:
+def numeric(cells: pd.Series, integer: bool, path: Path) -> pd.Series:
     """Cells of text as float, NaN where they are empty, or as int; InputError for any other."""
-    good = cells.str.fullmatch(WHOLE if whole else NUMBER)
+    good = cells.str.fullmatch(INTEGER if integer else NUMBER)
     values = cells.where(good).astype(float)
-    bad = ~good if whole else ~(good & np.isfinite(values)) & (cells != "")
+    bad = ~good if integer else ~(good & np.isfinite(values)) & (cells != "")
     if bad.any():
         line = int(np.flatnonzero(bad)[0]) + 2  # the header is line 1
-        kind = "whole number" if whole else "finite number"
+        kind = "whole number" if integer else "finite number"
         value = cells[bad].iloc[0][:SHOWN]
         raise InputError(
             f"{path}, line {line}: '{cells.name}' is {value!r}, no {kind}; run its stage again"
         )
-    return values.astype(np.int64) if whole else values
+    return values.astype(np.int64) if integer else values

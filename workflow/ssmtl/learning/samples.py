@@ -237,8 +237,8 @@ def split_clips(samples: Samples, validation: float, calibration: float, seed: i
     if len(filled) == 1:
         log.warning("one training clip only: its last %.0f %% validates", 100 * validation)
         cut = max(1, round(len(samples) * (1 - validation)))
-        held = np.arange(min(cut, len(samples) - 1), len(samples))
-        return Split(np.arange(cut), held, held)
+        last = np.arange(min(cut, len(samples) - 1), len(samples))
+        return Split(np.arange(cut), last, last)
     # Ordered by name, so that the way clips fall into shards changes nothing.
     named = sorted(filled, key=lambda clip: samples.clips[clip])
     return split_units(samples.clip, named, validation, calibration, seed)

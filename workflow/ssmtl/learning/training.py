@@ -165,20 +165,20 @@ class Trainer:
         state = self.state
         seen = state.objects + (state.history[-1]["cubes_seen"] if state.history else 0)
         train = {name: value / state.steps for name, value in state.running.items()}
-        held = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
-        self.check_finite(held, "validation loss", state.step)
-        for split, values in (("train", train), ("validation", held)):
+        validation = {name: value / count for name, value in zip(names, sums.tolist(), strict=True)}
+        self.check_finite(validation, "validation loss", state.step)
+        for split, values in (("train", train), ("validation", validation)):
             row = {"step": state.step, "cubes_seen": int(seen), "split": split}
             state.history.append(row | {f"loss_{name}": v for name, v in values.items()})
         state.running, state.steps, state.objects = {}, 0, 0
-        if held["total"] < state.best_loss:
-            state.best_loss, state.best_step = held["total"], state.step
+        if validation["total"] < state.best_loss:
+            state.best_loss, state.best_step = validation["total"], state.step
             state.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         log.info(
             "step %d of %d: validation %s",
             state.step,
             self.total,
-            ", ".join(f"{name} {value:.4f}" for name, value in held.items()),
+            ", ".join(f"{name} {value:.4f}" for name, value in validation.items()),
         )
 
     def keep_fitted(self) -> None:

@@ -53,9 +53,9 @@ def mixed(pictures: Tensor) -> Tensor:
 def uploaded(pictures: list[np.ndarray], device: torch.device) -> Tensor:
     """Pictures of one size on a GPU, uint8 (F, H, W, 3), by one copy that nobody waits for."""
     shape = (len(pictures), *pictures[0].shape)
-    held = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    np.stack(pictures, out=held.numpy())
-    return held.to(device, non_blocking=True)
+    staged = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(pictures, out=staged.numpy())
+    return staged.to(device, non_blocking=True)
 
 
 class Window:

@@ -100,8 +100,8 @@ def value_range(files: list[Path]) -> tuple[int, int] | None:
     first = decode_depth(read_image(files[0]), str(files[0]))
     if first.dtype == np.uint8:
         return None
-    places = np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).round().astype(int)
-    sample = [decode_depth(read_image(files[i]), str(files[i])) for i in places]
+    chosen = np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).round().astype(int)
+    sample = [decode_depth(read_image(files[i]), str(files[i])) for i in chosen]
     return min(int(p.min()) for p in sample), max(int(p.max()) for p in sample)
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ssmtl import config as tree
+
 SHARD = "results/{dataset}/data/{split}/{shard}"
 TEST_SHARD = "results/{dataset}/data/test/{shard}"
 RUN = "results/{dataset}/models/{model}/seed{seed}"
@@ -42,7 +44,7 @@ def constraints(config: dict) -> dict[str, str]:
         "split": "train|test",
         "shard": r"\d+",
         # A model, or a variant of it as the ablation makes them.
-        "model": rf"(?:{one_of(config.get('models', {'paper': {}}))})(?:\.[A-Za-z0-9_-]+)?",
+        "model": rf"(?:{one_of(tree.models(config))})(?:\.[A-Za-z0-9_-]+)?",
         "seed": r"\d+",
         # An image data set, the one that its pictures come from, and the class learnt, or `all`.
         "imageset": images,

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
+from ssmtl import config as tree
 from ssmtl.planning.paths import DATASET_PAGES, PROTOCOLS
 
 SHOWN = 6  # targets named where none is near
@@ -28,8 +29,8 @@ def unknown_target(target: str, config: dict, rules: Iterable[str]) -> str:
     # results/{data set}/... and results/{data set}/models/{model}/...
     parts = target.split("/")
     datasets = [*config["datasets"], *config.get("image_datasets", {})]
-    places = [(1, "data set", datasets), (3, "model", [*config.get("models", {"paper": {}})])]
-    for place, kind, names in places if parts[0] == "results" else ():
+    named = [(1, "data set", datasets), (3, "model", tree.models(config))]
+    for place, kind, names in named if parts[0] == "results" else ():
         if place < len(parts) - 1 and parts[place].partition(".")[0] not in names:
             near = difflib.get_close_matches(parts[place], names, 1)
             meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"

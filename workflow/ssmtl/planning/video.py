@@ -53,19 +53,19 @@ class VideoDataset:
         return ["test"] if self.data["released"] else self.data["splits"]
 
     @cached_property
-    def places(self) -> dict[tuple[str, str], int]:
+    def shard_of(self) -> dict[tuple[str, str], int]:
         """The shard of every clip, by split and name; the excluded ones have one too."""
         found: dict[tuple[str, str], int] = {}
         for split in SPLITS:
             names = (clip.name for clip in self.clips if clip.split == split)
-            places = shards_of(names, self.shards[split])
-            found |= {(split, name): place for name, place in places.items()}
+            numbers = shards_of(names, self.shards[split])
+            found |= {(split, name): number for name, number in numbers.items()}
         return found
 
     def shard_clips(self, split: str, shard: int) -> list[Clip]:
         """All clips of a shard, the excluded ones among them."""
         here = (clip for clip in self.clips if clip.split == split)
-        return [clip for clip in here if self.places[split, clip.name] == shard]
+        return [clip for clip in here if self.shard_of[split, clip.name] == shard]
 
     def excluded(self, clips: Iterable[Clip]) -> list[str]:
         """The entries of the data set's `exclude` that name one of the clips."""

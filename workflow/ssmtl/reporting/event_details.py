@@ -27,20 +27,20 @@ class Footage:
     """The frames of the test clips: `footage.read(clip)`."""
 
     def __init__(self, paths: Iterable[Path]):
-        self.places: dict[str, Path] = {}
+        self.paths: dict[str, Path] = {}
         for path in map(Path, paths):
             with read_frames(path, []) as file:
                 if store.attribute(file, "split") == "test":
-                    self.places.update(dict.fromkeys(file, path))
+                    self.paths.update(dict.fromkeys(file, path))
 
     def read(self, clip: str) -> AbstractContextManager[h5py.File]:
         """The file that holds a clip, open; InputError where it is in none."""
-        if clip not in self.places:
+        if clip not in self.paths:
             raise InputError(
                 f"clip {clip} is scored but in none of the frames files; run the stages from "
                 "there on again"
             )
-        return read_frames(self.places[clip], [clip])
+        return read_frames(self.paths[clip], [clip])
 
 
 def normal_shares(run: Run, objects: pd.DataFrame) -> pd.DataFrame:

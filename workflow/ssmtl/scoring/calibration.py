@@ -80,13 +80,13 @@ def held_out_scores(model, card: dict, samples: Samples, batch: int) -> dict:
             for part in np.split(rows, range(batch, len(rows), batch))
         ]
     else:
-        held, radius = set(calibration_clips(card)), card["spec"]["radius"]
-        places = [place for place, clip in enumerate(samples.clips) if clip in held]
+        chosen, radius = set(calibration_clips(card)), card["spec"]["radius"]
+        numbers = [number for number, clip in enumerate(samples.clips) if clip in chosen]
         parts = []
-        for place in progress(places, "calibrate", "clip"):
-            crops, beside = samples.pairs[place]
+        for number in progress(numbers, "calibrate", "clip"):
+            crops, beside = samples.pairs[number]
             name = name_of(crops)
-            features = samples.measured[place] if samples.measured else None
+            features = samples.measured[number] if samples.measured else None
             measured = measured_rows(model.model, features, name)
             batches = stored_batches(crops, beside, radius, batch, measured)
             parts.append(clip_scores(model, batches, name))

@@ -25,7 +25,7 @@ from ssmtl.formats.stages import READERS
 from ssmtl.learning import model as models
 from ssmtl.scoring import from_frames
 from ssmtl.scoring.events import events_of, strongest
-from ssmtl.scoring.objects import gapless, second_look
+from ssmtl.scoring.objects import gapless, predictions
 from ssmtl.stages.settings import Cubes, Features, Teachers
 from ssmtl.stages.teachers import load_teacher
 
@@ -49,21 +49,21 @@ class Stages:
     def __init__(self, settings: from_frames.Stages, **paths: Iterable[Path]):
         """settings: of the stages whose files there may not be."""
         self.settings = settings
-        self.places: dict[str, dict[str, Path]] = {}
+        self.paths: dict[str, dict[str, Path]] = {}
         for kind, given in paths.items():
-            self.places[kind] = {}
+            self.paths[kind] = {}
             for path in given:
                 with READERS[kind](path, []) as file:
-                    self.places[kind].update(dict.fromkeys(file, path))
+                    self.paths[kind].update(dict.fromkeys(file, path))
 
     def read(self, kind: str, clip: str):
         """The file that holds a clip, open; InputError where it is in none."""
-        if clip not in self.places[kind]:
+        if clip not in self.paths[kind]:
             raise InputError(
                 f"clip {clip} is scored but in none of the {kind} files; run the stages from "
                 "there on again"
             )
-        return READERS[kind](self.places[kind][clip], [clip])
+        return READERS[kind](self.paths[kind][clip], [clip])
 
     def objects(self, clip: str, rows: np.ndarray) -> tuple[dict[str, np.ndarray], list[str]]:
         """Some objects of a clip, int (N,) ascending, and the names of their classes.
@@ -71,7 +71,7 @@ class Stages:
         `cube` uint8 (N, L, S, S, 3), `valid` int (N, 2), the part of it that lies in the clip,
         `class_probs` float32 (N, C) of the teacher.
         """
-        stored = clip in self.places["cubes"]
+        stored = clip in self.paths["cubes"]
         return self.stored(clip, rows) if stored else self.made(clip, rows)
 
     def stored(self, clip: str, rows: np.ndarray) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -124,7 +124,7 @@ def explain(
         for clip, some in chosen.groupby("clip"):
             rows = some["row"].to_numpy(int)
             found, classes = stages.objects(str(clip), rows)
-            again = second_look(model, gapless(found["cube"], radius))
+            again = predictions(model, gapless(found["cube"], radius))
             write(file.create_group(str(clip)), rows, found, again)
         store.set_attributes(file, classes=json.dumps(classes))
         for group in file.values():
@@ -135,7 +135,7 @@ def explain(
 def write(
     group: h5py.Group, rows: np.ndarray, found: dict[str, np.ndarray], again: dict[str, np.ndarray]
 ) -> None:
-    """Writes the objects of a clip; again: what `second_look` says of them."""
+    """Writes the objects of a clip; again: what `predictions` says of them."""
     columns = {"row": rows, **found}
     if "class_probs" in again:
         columns["student"] = again["class_probs"]

@@ -35,9 +35,9 @@ class Scores(nn.Module):
         self.model, self.targets = model, targets
 
     def forward(self, cubes: Tensor, *targets: Tensor) -> tuple[Tensor, ...]:
-        whole = torch.tensor([[0, cubes.shape[1]]], device=cubes.device)
+        valid = torch.tensor([[0, cubes.shape[1]]], device=cubes.device)
         named = dict(zip(self.targets, targets, strict=True))
-        batch = Batch(cubes, whole.expand(cubes.shape[0], 2), targets=named)
+        batch = Batch(cubes, valid.expand(cubes.shape[0], 2), targets=named)
         return tuple(each.float() for each in self.model.scores(batch).values())
 
 
@@ -182,7 +182,7 @@ def shown(value: int | list[str] | None) -> str:
 
 
 @torch.inference_mode()
-def second_look(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]:
+def predictions(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]:
     """What the model makes of gapless cubes, uint8 (N, 2t+1, S, S, 3), where it has the tasks.
 
     `middle_box`: the predicted middle crops, uint8 (N, S, S, 3); `class_probs`: the student's
@@ -190,8 +190,8 @@ def second_look(model: models.Model, cubes: np.ndarray) -> dict[str, np.ndarray]
     """
     count, length = cubes.shape[:2]
     device = next(model.parameters()).device
-    whole = torch.tensor([[0, length]], device=device).expand(count, 2)
-    batch = Batch(torch.from_numpy(cubes).to(device), whole)
+    valid = torch.tensor([[0, length]], device=device).expand(count, 2)
+    batch = Batch(torch.from_numpy(cubes).to(device), valid)
     tasks: dict[str, Any] = {
         n: model.tasks[n] for n in ("middle_box", "distillation") if n in model.tasks
     }

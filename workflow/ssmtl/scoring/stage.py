@@ -52,7 +52,7 @@ class Clip:
     """What is scored of a clip, or of a class of pictures: a group of cubes, or of detections."""
 
     group: h5py.Group  # has the name and, as attributes, frames, width and height
-    places: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
+    positions: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
     batches: Iterable[tuple]  # cubes and targets as for `ScoringModel`
 
 
@@ -76,7 +76,7 @@ def score_objects(
     with ExitStack() as stack:
         crops = stack.enter_context(read_samples(cubes, "cubes" if teachers else "images"))
         teacher = stack.enter_context(read_teachers(teachers)) if teachers else None
-        looked = stack.enter_context(read_features(features)) if features else None
+        measurements = stack.enter_context(read_features(features)) if features else None
         model, card = load_for(
             weights,
             json.loads(store.attribute(teacher, "classes")) if teacher else [],
@@ -88,12 +88,12 @@ def score_objects(
         def clip(name: str) -> Clip:
             group = crops[name]
             rows = matching(teacher, name, group)
-            places = {key: group[key][:] for key in ("frame", "box") if key in group}
-            found = matching(looked, name, group, "features")
+            positions = {key: group[key][:] for key in ("frame", "box") if key in group}
+            found = matching(measurements, name, group, "features")
             measured = measured_rows(model.model, found, name_of(group))
             radius, size = card["spec"]["radius"], settings.batch
             batches = stored_batches(group, rows, radius, size, measured)
-            return Clip(group, places, batches)
+            return Clip(group, positions, batches)
 
         # All clips are checked before the first is scored.
         clips = [clip(name) for name in crops]
@@ -101,7 +101,7 @@ def score_objects(
             {} if teacher else {"dataset": store.attribute(crops, "dataset")}
         )
         known = calibration_for(
-            calibration, settings, model, objects_settings(crops, teacher, looked)
+            calibration, settings, model, objects_settings(crops, teacher, measurements)
         )
         write_scores(output, model, clips, len(clips), about, known, settings)
 
@@ -202,10 +202,10 @@ def write_scores(
             extra = {"combined": combine(scores, settings.fusion, known)}
             extra |= {name: combine(scores, name, known) for name in beside}
             if video:
-                extra["speed"] = box_speed(**clip.places)
+                extra["speed"] = box_speed(**clip.positions)
             check_range(extra, name)
             group = out.create_group(clip.group.name)
-            for key, values in {**clip.places, **scores, **extra}.items():
+            for key, values in {**clip.positions, **scores, **extra}.items():
                 group[key] = values
             for key in ("frames", "width", "height"):
                 group.attrs[key] = clip.group.attrs[key]

@@ -104,10 +104,10 @@ def placed_clips(
 ) -> list[tuple[Clip, int]]:
     """The clips of some splits, but for the excluded ones, each with its shard.
 
-    Excluded clips keep their places, so that leaving one out moves no other.
+    Excluded clips keep their shards, so that leaving one out moves no other.
     """
     clips = [clip for clip in list_clips(module, root, options) if clip.split in splits]
-    places = {
+    assigned = {
         split: shards_of((clip.name for clip in clips if clip.split == split), shards[split])
         for split in splits
     }
@@ -115,7 +115,7 @@ def placed_clips(
     exclude = [name for name in exclude if name.split("/")[0] not in others]
     clips = without(clips, exclude, dataset)
     check_names(clips, root, splits)
-    return [(clip, places[clip.split][clip.name]) for clip in clips]
+    return [(clip, assigned[clip.split][clip.name]) for clip in clips]
 
 
 def list_clips(module: ModuleType, root: Path, options: dict) -> list[Clip]:

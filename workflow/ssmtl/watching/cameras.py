@@ -47,7 +47,7 @@ def cameras(file: Path) -> None:
     """
     plan = read(file)
     output, shared = Path(plan.output), Shared()
-    places = {name: place_of(name, camera) for name, camera in plan.cameras.items()}
+    addresses = {name: place_of(name, camera) for name, camera in plan.cameras.items()}
     with ExitStack() as stack:
         stations = []
         for name, camera in plan.cameras.items():
@@ -60,7 +60,7 @@ def cameras(file: Path) -> None:
             recorder = ready.recorder(where, told.put, name)
             scores = [clip.score for clip in ready.normal]
             health = Health(ready.threshold, round(float(np.median(np.concatenate(scores))), 4))
-            stations.append(Station(name, places[name], ready, recorder, told, health))
+            stations.append(Station(name, addresses[name], ready, recorder, told, health))
         stopped = stack.enter_context(interruptible())
         watch_all(stations, output, plan, stopped)
 

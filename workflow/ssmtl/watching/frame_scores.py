@@ -26,7 +26,7 @@ def scored_frames(
             shape = frame.picture.shape[:2]
             scores = FrameScores(shape, scorer.radius, scorer.settings.evaluate)
         waiting.append(frame)
-        for raw, smoothed in scores.add(frame.box, frame.combined, frame.whole):
+        for raw, smoothed in scores.add(frame.box, frame.combined, frame.has_window):
             yield waiting.popleft(), raw, smoothed
     for raw, smoothed in scores.end() if scores else ():
         yield waiting.popleft(), raw, smoothed
@@ -56,13 +56,13 @@ class FrameScores:
         self.peak = 0.0  # the last one
 
     def add(
-        self, box: np.ndarray, score: np.ndarray, whole: bool = True
+        self, box: np.ndarray, score: np.ndarray, has_window: bool = True
     ) -> list[tuple[float, float]]:
         """Takes a frame's objects, box (N, 4) and score (N,), and whether it has a map at all.
 
         Returns raw and smoothed score of the frames that are known by now and were not before.
         """
-        if not whole:
+        if not has_window:
             return []
         self.objects.append((box, score))
         self.ahead += 1

@@ -202,8 +202,8 @@ def in_frames(sections: dict[str, dict], rate: float) -> None:
             frames = float(value[:-1]) * rate
             if key == "filter_size":
                 frames = 2 * round((frames - 1) / 2) + 1
-            whole = max(LEAST.get(key, 0), round(frames))
-            sections[section][key] = frames if key == "sigma" else whole
+            rounded = max(LEAST.get(key, 0), round(frames))
+            sections[section][key] = frames if key == "sigma" else rounded
 
 
 def configuration(

@@ -77,7 +77,7 @@ class Scorer:
 class ScoredFrame:
     """A frame and its objects; the first and last t frames of a stream have none.
 
-    picture uint8 (H, W, 3) RGB; whole: whether frames number-t..number+t are all there; box
+    picture uint8 (H, W, 3) RGB; has_window: whether frames number-t..number+t are all there; box
     float32 (N, 4), x1 y1 x2 y2 in pixels; tasks: float32 (N,) each; combined float32 (N,);
     dominant_task int (N,), the place in `tasks` of the one that brings most to the combined score;
     kind int (N,), the number of each object's class; objects: what the model saw of those above the
@@ -86,7 +86,7 @@ class ScoredFrame:
 
     number: int
     picture: np.ndarray
-    whole: bool
+    has_window: bool
     box: np.ndarray
     tasks: dict[str, np.ndarray]
     combined: np.ndarray
@@ -145,7 +145,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
     size = settings.batch or scorer.detector.batch or CPU_BATCH
     on_cpu = scorer.device.type == "cpu"
 
-    def look(batch: list[np.ndarray]) -> Found:
+    def boxes_in(batch: list[np.ndarray]) -> Found:
         return list(zip(batch, scorer.boxes(batch), strict=True))
 
     with (
@@ -160,7 +160,7 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
                         f"a picture of {picture.shape[1]}x{picture.shape[0]} in a stream of "
                         f"{shape[1]}x{shape[0]}; watch it in parts of one size"
                     )
-            yield Batch(pool.submit(look, batch), nbytes(batch))
+            yield Batch(pool.submit(boxes_in, batch), nbytes(batch))
 
 
 @contextmanager
@@ -209,10 +209,10 @@ def scored(
 ) -> Iterator[ScoredFrame]:
     """Frames with the scores of their objects, which are computed together.
 
-    The first t of a stream and, where it has `ended`, these frames have no whole window.
+    The first t of a stream and, where it has `ended`, these frames have no full window.
     """
-    whole = [frame for frame in frames if frame.number >= scorer.radius and not ended]
-    tasks, objects = task_scores([frame for frame in whole if len(frame.box)], window, scorer)
+    windowed = [frame for frame in frames if frame.number >= scorer.radius and not ended]
+    tasks, objects = task_scores([frame for frame in windowed if len(frame.box)], window, scorer)
     fusion = scorer.settings.score.fusion
     combined = combine(tasks, fusion, scorer.calibration)
     check_range(tasks | {"combined": combined}, "the stream")

@@ -26,7 +26,7 @@ from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
 from ssmtl.media.video import Thinned
-from ssmtl.scoring.objects import second_look
+from ssmtl.scoring.objects import predictions
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
 from ssmtl.watching.address import Address, address
@@ -137,7 +137,7 @@ class Ready(NamedTuple):
         network = self.scorer.model.model
 
         def predict(cube: np.ndarray) -> np.ndarray | None:
-            return next(iter(second_look(network, cube[None]).get("middle_box", ())), None)
+            return next(iter(predictions(network, cube[None]).get("middle_box", ())), None)
 
         quantiles = self.scorer.calibration.quantiles
         meaning = Meaning(self.scorer.detector.classes, quantiles, predict)

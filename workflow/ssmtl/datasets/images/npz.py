@@ -104,5 +104,5 @@ def levels(path: Path, picture: np.ndarray) -> np.ndarray:
             f"{path}: pictures of {picture.dtype} with values from {picture.min()} to "
             f"{picture.max()}; whole numbers in 0..255 or fractions in 0..1 are expected"
         )
-    whole = np.rint(picture * 255) if fractions else picture
-    return np.broadcast_to(whole.astype(np.uint8), (*picture.shape[:2], 3))
+    levels = np.rint(picture * 255) if fractions else picture
+    return np.broadcast_to(levels.astype(np.uint8), (*picture.shape[:2], 3))

@@ -1,4 +1,4 @@
-"""Stage score with `direct`: frames.h5 + detections.h5 -> scores; the rival stores its cubes.
+"""Stage score with `from_frames`: frames.h5 + detections.h5 -> scores; the rival stores its cubes.
 
 The models are the shallow-narrow one on the paper's crops, 64 x 64, and on those of a quarter of
 the pixels that the configuration has for CPUs; with random weights.
