@@ -25,4 +25,5 @@ rule videos:
         code=jobs.code("videos"),
     shell:
         "python -m ssmtl videos {output:q} --frames {input.frames:q} --scores {input.scores:q}"
-        " --table {input.table:q} --calibration {input.calibration:q} 2>&1 | tee {log:q}"
+        " --table {input.table:q} --calibration {input.calibration:q}"
+        " --model-name {wildcards.model:q} 2>&1 | tee {log:q}"

@@ -16,6 +16,7 @@ from ssmtl.formats.detections import DETECTIONS
 from ssmtl.formats.frames import FRAMES as FRAMES_FILE
 from ssmtl.formats.manifest import COLUMNS as MANIFEST
 from ssmtl.formats.teachers import TEACHERS
+from ssmtl.formats.videos import write_about
 from ssmtl.learning import model as models
 from ssmtl.media import codec
 from ssmtl.scoring.explain import explain
@@ -152,8 +153,8 @@ def card():
     }
 
 
-def write_videos(folder, fps=25):
-    """A video of every test clip, H.264, whose frames grow brighter."""
+def write_videos(folder, fps=25, model="all", seed=0):
+    """A video of every test clip, H.264, whose frames grow brighter, of a model's run."""
     folder.mkdir(parents=True)
     for clip in TEST_CLIPS:
         with av.open(str(folder / f"{clip}.mp4"), "w", options={"movflags": "+faststart"}) as out:
@@ -163,6 +164,7 @@ def write_videos(folder, fps=25):
                 picture = np.full((HEIGHT, WIDTH, 3), 5 * frame, np.uint8)
                 out.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
             out.mux(stream.encode(None))
+    write_about(folder, model, seed)
     return folder
 
 

@@ -307,16 +307,20 @@ def test_panels_hold_boxes_and_ground_truth(labelled):
 
 def test_videos_are_embedded_or_linked(tmp_path, monkeypatch):
     options = arguments(tmp_path)
-    folder = write_videos(tmp_path / "videos/all/seed0")
+    folder = write_videos(tmp_path / "films")  # whatever the folder is called
     html, _ = render(options | {"videos": [folder]})
     panel = blocks(html)["timeline-1-1-data"]
     assert base64.b64decode(panel["video"]["data"]) == (folder / "01.mp4").read_bytes()
     assert blocks(html)["timeline-2-1-data"]["video"] is None
     monkeypatch.setattr(clips, "EMBEDDED", 1000)
     html, _ = render(options | {"videos": [folder]})
-    assert blocks(html)["timeline-1-1-data"]["video"] == {"url": "videos/all/seed0/01.mp4"}
-    with pytest.raises(InputError, match="not the videos of a model on this page"):
-        report.write_report(**options | {"videos": [tmp_path / "videos/other/seed0"]})
+    assert blocks(html)["timeline-1-1-data"]["video"] == {"url": "films/01.mp4"}
+    for model, seed in (("all", 5), ("other", 0)):
+        other = write_videos(tmp_path / f"{model}-{seed}" / "all/seed0", model=model, seed=seed)
+        with pytest.raises(InputError, match=f"the model {model}, seed {seed}, which is not on"):
+            report.write_report(**options | {"videos": [other]})
+    with pytest.raises(InputError, match=r"films/all/seed0/videos\.json: no such file"):
+        report.write_report(**options | {"videos": [folder / "all/seed0"]})
     (folder / "02.mp4").unlink()
     with pytest.raises(InputError, match=r"02\.mp4: no such video"):
         report.write_report(**options | {"videos": [folder]})

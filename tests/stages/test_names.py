@@ -66,9 +66,9 @@ def test_no_spreadsheet_runs_a_cell(named):
 def test_videos_and_pages_keep_the_names(named, tmp_path):
     calibration, frames = named.model / "calibration.h5", named.path("frames", "test")
     where = ("--frames", frames, "--scores", named.scores()[0], "--table", named.metrics[1])
-    videos = tmp_path / "model" / "seed0"
+    videos = tmp_path / "films"
     run("videos", videos, *where, "--calibration", calibration)
-    assert {path.stem for path in videos.iterdir()} == set(TEST)
+    assert {path.stem for path in videos.glob("*.mp4")} == set(TEST)
     files = sum(
         (
             (f"--{kind}", named.path(kind, "train"), named.path(kind, "test"))

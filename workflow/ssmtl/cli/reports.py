@@ -86,7 +86,7 @@ def report(
         cubes: cubes.h5 of all shards that have one.
         teachers: teachers.h5 of all shards that have one.
         runs: Model folders with metrics.json.
-        videos: Folders {model}/seed{seed} of annotated videos.
+        videos: Folders of annotated videos.
         benchmarks: Folder of Snakemake's benchmarks.
     """
 
@@ -138,6 +138,7 @@ def videos(
     scores: list[Path],
     table: Path,
     calibration: Path,
+    model: Annotated[str | None, Parameter("--model-name")] = None,
 ) -> None:
     """Draw objects, scores and ground truth into the test clips, as H.264 video.
 
@@ -147,6 +148,7 @@ def videos(
         scores: Scores of the same shards, in the same order.
         table: frame_scores.csv.
         calibration: calibration.h5, for scores combined by one.
+        model: The model's name in metrics.json; that of the scores where not given.
     """
 
 

@@ -15,6 +15,7 @@ from ssmtl.core.threads import ahead
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.scores import read_scores, tasks_of
+from ssmtl.formats.videos import write_about
 from ssmtl.media import drawing
 from ssmtl.media.writer import VideoWriter
 from ssmtl.scoring.fusion import calibration_of, dominant_task
@@ -65,11 +66,18 @@ def annotated(
 
 
 def write_videos(
-    output: Path, *, frames: list[Path], scores: list[Path], table: Path, calibration: Path
+    output: Path,
+    *,
+    frames: list[Path],
+    scores: list[Path],
+    table: Path,
+    calibration: Path,
+    model: str | None,
 ) -> None:
-    """Writes `{clip}.mp4` of every clip in the shards into a folder.
+    """Writes `{clip}.mp4` of every clip in the shards into a folder, and what run they show.
 
-    frames, scores: of the same shards in the same order; table: frame_scores.csv.
+    frames, scores: of the same shards in the same order; table: frame_scores.csv; model: its name
+    in metrics.json, where it is another than the scores' own.
     """
     rows = read_frame_scores(table)
     top = max(rows["combined"].max(), 1e-6)  # one scale for all clips, so that they compare
@@ -94,6 +102,10 @@ def write_videos(
                     for picture in annotated(pictures, by_clip[clip], objects, first, tasks, top):
                         video.write(picture)
                 size += path.stat().st_size
+    with read_scores(scores[0], []) as file:
+        seed = store.attribute(file, "seed")
+        own = str(store.attribute(file, "model"))
+    write_about(output, model or own, None if seed is None else int(seed))
     log.info("videos: %d clips, %.1f MB in %s", len(by_clip), size / 1e6, output)
 
 

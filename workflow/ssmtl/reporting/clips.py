@@ -11,6 +11,7 @@ import pandas as pd
 from ssmtl.core.errors import InputError
 from ssmtl.formats.frame_scores import intervals
 from ssmtl.formats.frames import Frames
+from ssmtl.formats.videos import read_about
 from ssmtl.media import codec
 from ssmtl.reporting import interactive as figures
 from ssmtl.reporting import pictures, series
@@ -77,27 +78,22 @@ def boxes_by_clip(run: Run) -> dict[str, dict]:
     return columns
 
 
-def folder_of(run: Run, folders: Iterable[Path]) -> Path | None:
-    """The folder of a run's videos, `{model}/seed{seed}`; None where none is given."""
-    return next((f for f in folders if f.parts[-2:] == (run.model, f"seed{run.seed}")), None)
-
-
 def clip_videos(runs: list[Run], folders: list[Path], output: Path) -> dict[tuple[str, str], dict]:
     """How the page finds the annotated video of each model's clip, by (model, clip).
 
     {"data": base64} where all of them together fit, else {"url": path relative to the page}.
     InputError where a folder is of no run, or lacks a clip.
     """
-    of_runs = {run.model: folder_of(run, folders) for run in runs}
-    if unused := [folder for folder in folders if folder not in of_runs.values()]:
-        raise InputError(
-            f"{unused[0]}: not the videos of a model on this page; expected folders named "
-            "{model}/seed{seed}, of the first seed of each model"
-        )
+    shown: dict[tuple[str, int | None], Run] = {(run.model, run.seed): run for run in runs}
     files: dict[tuple[str, str], Path] = {}
-    for run in runs:
-        if folder := of_runs[run.model]:
-            files |= {(run.model, clip): folder / f"{clip}.mp4" for clip in run.clips}
+    for folder in folders:
+        model, seed = read_about(folder)
+        if (run := shown.get((model, seed))) is None:
+            raise InputError(
+                f"{folder}: videos of the model {model}, seed {seed}, which is not on this page; "
+                "give those of the first seed of each model"
+            )
+        files |= {(model, clip): folder / f"{clip}.mp4" for clip in run.clips}
     if missing := [path for path in files.values() if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such video; make the videos again")
     total = sum(path.stat().st_size for path in files.values()) * 4 / 3

@@ -190,8 +190,8 @@ def write_report(
     """Writes the report of a data set: one HTML file that needs no network and no other file.
 
     The stage files are those of all splits and shards, `data/{split}/{shard}/{stage}.h5`; `runs`
-    are folders `models/{model}/seed{seed}`, `videos` folders `{model}/seed{seed}` with
-    `{clip}.mp4` of a model's first run; `benchmarks` is where Snakemake notes the stages' times.
+    are folders `models/{model}/seed{seed}`, `videos` folders of annotated videos of a model's first
+    run; `benchmarks` is where Snakemake notes the stages' times.
     `config["notes"]` (list of str) is shown at the top, `config["published"]` names the published
     results to show. Raises InputError where a file is missing or broken, and without any run.
     """
