@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.ops import batched_nms
 
 from ssmtl.core.boxes import iou as box_iou
 from ssmtl.core.errors import InputError
@@ -432,6 +431,8 @@ def _select(
     kept = torch.arange(len(box))
     class_id = probs.argmax(-1) if len(box) else kept
     if len(kept):
+        from torchvision.ops import batched_nms  # its import takes 3 s, imported boxes need none
+
         # batched_nms parts the classes by shifting them, which needs coordinates of 0 and more.
         kept = batched_nms(box - box.min(), score, class_id, iou)
     box = _to_source(box[kept], fit)

@@ -12,7 +12,6 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from ssmtl.core.threads import ahead
 from ssmtl.media.crops import warped
@@ -30,6 +29,8 @@ def sampled(pictures: Tensor, which: Tensor, boxes: Tensor, size: int) -> Tensor
     pictures uint8 (F, H, W, 3); which int (N,): the picture of each box; boxes float32 (N, 4) in
     pixels. Returns uint8 (N, size, size, 3).
     """
+    from torchvision.ops import roi_align  # on a GPU alone: its import takes 3 s
+
     images = pictures.permute(0, 3, 1, 2).float()
     corners = boxes.new_empty((len(boxes), 5))
     corners[:, 0], corners[:, 1:] = which, boxes

