@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from real_data import DATA as REAL
-from real_data import needs
+from real_data import needs, real
 
 from ssmtl.core import download
 from ssmtl.core.errors import InputError
@@ -323,7 +322,7 @@ def test_published_tiny_weights_find_the_people_and_the_bus():
     picture = cv2.imread(str(ASSETS / "bus.jpg"), cv2.IMREAD_COLOR_RGB)
     detector = load(
         "darknet",
-        str(REAL / "weights" / "yolov3-tiny.weights"),
+        str(real("weights/yolov3-tiny.weights")),
         cfg=str(MODELS / "yolov3-tiny.cfg"),
         names=str(MODELS / "coco.names"),
         image_size=416,
