@@ -4,7 +4,9 @@ import functools
 import hashlib
 import logging
 import os
+import threading
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -184,6 +186,36 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(caplog):
     assert detector.batch == 2
     assert [shape[0] for shape in detector.shapes] == [2, 2, 2, 2, 2]
     assert len(caplog.records) == 2  # 10 -> 5 -> 2
+
+
+class Late(Small):
+    """A device on which the first pass fails only after all others are done."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.turns = threading.Semaphore(2)  # on one core, too
+        self.failing, self.others_done = threading.Event(), threading.Event()
+
+    def raw(self, images):
+        if not self.failing.is_set():
+            self.failing.set()
+            assert self.others_done.wait(60)
+        return super().raw(images)
+
+
+def test_a_thread_that_fails_late_makes_no_batch_larger_again():
+    frames = [frame_with_spot(64, 64, (i, 2 * i, i + 9, 2 * i + 9)) for i in range(10)]
+    detector, limits = Late(64, False), {"confidence": 0.5, "iou": 0.5}
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(detect, detector, frames, **limits)
+        assert detector.failing.wait(60)
+        found = detect(detector, frames, **limits)
+        assert detector.batch == 2
+        detector.others_done.set()
+        assert [boxes.box[0, 0] for boxes in late.result()] == list(range(10))
+    assert [boxes.box[0, 0] for boxes in found] == list(range(10))
+    assert detector.batch == 2
+    assert {shape[0] for shape in detector.shapes} == {2}, "5 was tried again"
 
 
 def test_out_of_memory_at_one_picture_is_an_input_error():

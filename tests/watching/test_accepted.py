@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,8 +257,36 @@ def test_objects_of_another_model_and_damaged_files_are_refused(yard, tmp_path):
         memory.Memory(yard, models.load(yard / "model.safetensors", {})[0])
 
 
+def test_while_one_camera_reads_what_was_accepted_another_has_what_was(yard, monkeypatch):
+    monkeypatch.setattr(memory, "CHECKED", 0.0)
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow(dict):
+        def __iter__(self):
+            reading.set()
+            assert go_on.wait(60)
+            return super().__iter__()
+
+    part = {"look": np.ones((1, 8))}
+    monkeypatch.setattr(memory, "read_accepted", lambda path: (part, {}))
+    accepted_events = yard / memory.FOLDER
+    accepted_events.mkdir()
+    (accepted_events / "1.npz").touch()
+    shared = memory.Memory(yard, models.load(yard / "model.safetensors", {})[0])
+    assert shared and len(shared.known["look"]) == 1
+    part = Slow(part)
+    (accepted_events / "2.npz").touch()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(shared.refresh)
+        assert reading.wait(60)
+        assert shared and len(shared.known["look"]) == 1
+        go_on.set()
+        other.result()
+    assert len(shared.known["look"]) == 2
+
+
 def test_a_watcher_that_runs_takes_it_at_once(made, yard, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LOOKED", 0.0)
+    monkeypatch.setattr(memory, "CHECKED", 0.0)
     watch(yard, made[1]["fast"], tmp_path / "events")
     known = memory.Memory(yard, models.load(yard / "model.safetensors", {})[0])
     objects, _ = accepted.read_objects(tmp_path / "events", 1)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import queue
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from demanded import give_up
 
 from ssmtl.core.errors import InputError
+from ssmtl.watching import sinks
 from ssmtl.watching.alerts import BEGIN, END, Alert
 from ssmtl.watching.sinks import Apprise, Command, Mqtt, Outbox, Outboxes
 
@@ -74,6 +76,28 @@ def test_a_sink_that_stays_down_delays_nothing_and_holds_little(caplog):
     assert box.queue.qsize() <= 5
     box.close(patience=0.1)
     assert "alerts were not sent" in caplog.text and not box.thread.is_alive()
+
+
+def test_an_alert_that_comes_as_the_queue_is_found_empty_is_sent(monkeypatch):
+    sink, boxes = Failing(0), []
+
+    class Raced(queue.Queue):
+        """Something is put as soon as somebody has found nothing."""
+
+        def get(self, *arguments, **options):
+            try:
+                return super().get(*arguments, **options)
+            except queue.Empty:
+                if boxes:
+                    boxes.pop().put(alert())
+                raise
+
+    monkeypatch.setattr(sinks.queue, "Queue", Raced)
+    box = Outbox(sink)
+    boxes.append(box)
+    wait_for(lambda: not boxes, "a queue that is found empty")
+    box.close()
+    assert len(sink.sent) == 1
 
 
 def test_a_command_gets_all_there_is(tmp_path):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Semaphore
+from threading import Lock, Semaphore
 from typing import Any, NamedTuple
 
 import cv2
@@ -60,7 +60,8 @@ class Detector:
     stride: the sides of the input are multiples of it.
     has_objectness: whether `raw` gives an objectness of its own.
     network: its `Candidates`, run by an engine.
-    batch: pictures per forward pass; halved for good when the device runs out of memory.
+    batch: pictures per forward pass; halved for good when the device runs out of memory, by
+    whichever thread finds that, and never made larger by one that tried more at the same time.
     turns: forward passes at the same time: one per core on a CPU, two on a GPU, of which one
     computes while the other's results are fetched.
     """
@@ -90,7 +91,7 @@ class Detector:
         self.image_size = image_size
         self.device = device
         calls = cores() if device.type == "cpu" else 2
-        self.turns = Semaphore(calls)
+        self.turns, self.shrinking = Semaphore(calls), Lock()
         self.network: Network | None = None
         if network is not None:
             self.network = Network(
@@ -375,10 +376,9 @@ def _shrink_batch(detector: Detector, failed: int) -> None:
             f"one picture at image_size {detector.image_size} does not fit into the memory of "
             f"{detector.device}; lower image_size or choose another device"
         )
-    detector.batch = failed // 2
-    log.warning(
-        "%s is out of memory: detecting %d pictures at a time", detector.device, detector.batch
-    )
+    with detector.shrinking:
+        size = detector.batch = min(detector.batch or failed, failed // 2)
+    log.warning("%s is out of memory: detecting %d pictures at a time", detector.device, size)
     if detector.device.type == "cuda":
         torch.cuda.empty_cache()
 

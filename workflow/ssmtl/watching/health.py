@@ -39,7 +39,8 @@ class Health:
 
     def seen(self, events: int, threshold: float, drift: int) -> None:
         """How far things are: events found so far, the threshold now, and the drift of scores."""
-        self.events, self.threshold, self.drift = events, threshold, drift
+        with self.lock:
+            self.events, self.threshold, self.drift = events, threshold, drift
 
     def drop(self, count: int) -> None:
         with self.lock:

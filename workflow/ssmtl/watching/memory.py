@@ -8,6 +8,7 @@ part of its score [D].
 
 import json
 import logging
+import threading
 import time
 from pathlib import Path
 from zipfile import BadZipFile
@@ -26,13 +27,17 @@ FOLDER = "accepted"  # in a watcher's
 # So many times further apart than normal objects may be is as good as alike, and no longer like at
 # all: an event shows few of the ways in which its objects look and move.
 ALIKE, UNLIKE = 1.5, 3.0
-LOOKED = 2.0  # seconds after which it is looked again whether something was accepted
+CHECKED = 2.0  # seconds after which it is checked again whether something was accepted
 ABOUT, LOOK = "about", "look-"  # of the arrays in a file; a description's name follows the second
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 
 
 class Memory:
-    """What was accepted as normal, looked up anew as it changes."""
+    """What was accepted as normal, read anew as it changes.
+
+    Several cameras may share it: one of their threads reads, and `known` changes at once, so that
+    the others have what was or what is.
+    """
 
     def __init__(self, folder: Path, model: Model):
         """folder: of the watcher; model: its network, which describes objects."""
@@ -40,14 +45,22 @@ class Memory:
         self.known: Described = {}
         self.likeness: Likeness | None = None
         self.seen: list[tuple[str, int]] | None = None  # files and when they were written
-        self.looked = 0.0
+        self.checked, self.reading = 0.0, threading.Lock()
         self.refresh()
 
     def refresh(self) -> None:
-        """Takes what was accepted or undone since the last look, at most every other second."""
-        if time.monotonic() - self.looked < LOOKED and self.seen is not None:
+        """Takes what was accepted or undone meanwhile, at most every other second."""
+        if time.monotonic() - self.checked < CHECKED and self.seen is not None:
             return
-        self.looked = time.monotonic()
+        if not self.reading.acquire(blocking=False):
+            return
+        try:
+            self.checked = time.monotonic()
+            self.read()
+        finally:
+            self.reading.release()
+
+    def read(self) -> None:
         files = sorted(self.folder.glob("*.npz"))
         seen = [(path.name, path.stat().st_mtime_ns) for path in files]
         if seen == self.seen:
@@ -55,10 +68,10 @@ class Memory:
         if self.seen is not None:
             log.info("%d accepted events hold from now on", len(files))
         self.seen, parts = seen, [read_accepted(path)[0] for path in files]
-        self.known = {}
         if parts:
             self.likeness = self.likeness or read_likeness(self.folder.parent)
-            self.known = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        names = parts[0] if parts else ()
+        self.known = {n: np.concatenate([part[n] for part in parts]) for n in names}
 
     def __bool__(self) -> bool:
         """Whether anything was accepted."""
@@ -67,10 +80,10 @@ class Memory:
 
     def relieved(self, combined: np.ndarray, objects: Objects) -> np.ndarray:
         """The combined scores (N,) of objects, lower where they are like what was accepted."""
-        rows = np.flatnonzero(combined > self.usual)
-        if not len(rows) or self.likeness is None:
+        rows, known = np.flatnonzero(combined > self.usual), self.known
+        if not len(rows) or self.likeness is None or not known:
             return combined
-        apart = self.likeness.between(described(self.model, objects[rows]), self.known).min(1)
+        apart = self.likeness.between(described(self.model, objects[rows]), known).min(1)
         alike = np.clip((UNLIKE - apart) / (UNLIKE - ALIKE), 0, 1)
         found = combined.copy()
         found[rows] -= alike * (combined[rows] - self.usual)

@@ -50,13 +50,11 @@ class Outbox:
     def __init__(self, sink: Sink, waiting: int = WAITING, first_pause: float = FIRST_PAUSE):
         self.sink, self.first_pause, self.given_up = sink, first_pause, 0
         self.queue: queue.Queue[Alert] = queue.Queue(waiting)
-        self.stopped, self.idle = threading.Event(), threading.Event()
-        self.idle.set()
+        self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, name=sink.name, daemon=True)
         self.thread.start()
 
     def put(self, alert: Alert) -> None:
-        self.idle.clear()
         while True:
             try:
                 return self.queue.put_nowait(alert)
@@ -65,6 +63,7 @@ class Outbox:
                     self.queue.get_nowait()
                 except queue.Empty:
                     continue
+                self.queue.task_done()
                 self.given_up += 1
                 if self.given_up == 1:
                     log.warning(
@@ -77,12 +76,12 @@ class Outbox:
             try:
                 alert = self.queue.get(timeout=0.1)
             except queue.Empty:
-                self.idle.set()
                 continue
-            self._deliver(alert)
+            if self._deliver(alert):
+                self.queue.task_done()
 
-    def _deliver(self, alert: Alert) -> None:
-        """Tries until the alert is there, or the outbox closes."""
+    def _deliver(self, alert: Alert) -> bool:
+        """Tries until the alert is there, or the outbox closes; whether it is there."""
         pause, failed = self.first_pause, False
         while not self.stopped.is_set():
             try:
@@ -96,14 +95,17 @@ class Outbox:
                 continue
             if failed:
                 log.info("%s: reached again", self.sink.name)
-            return
+            return True
+        return False
 
     def close(self, patience: float = PATIENCE) -> None:
         """Ends after what waits is sent, or after `patience` seconds with a line about the rest."""
-        self.idle.wait(patience)
+        waiting = self.queue.all_tasks_done  # as `Queue.join` waits, but no longer than this
+        with waiting:
+            waiting.wait_for(lambda: not self.queue.unfinished_tasks, patience)
         self.stopped.set()
         self.thread.join(patience)
-        if left := self.queue.qsize() + self.given_up:
+        if left := self.queue.unfinished_tasks + self.given_up:
             log.warning("%s: %d alerts were not sent", self.sink.name, left)
         try:
             self.sink.close()
