@@ -79,23 +79,26 @@ def test_a_sink_that_stays_down_delays_nothing_and_holds_little(caplog):
 
 
 def test_an_alert_that_comes_as_the_queue_is_found_empty_is_sent(monkeypatch):
-    sink, boxes = Failing(0), []
+    sink, boxes, raced = Failing(0), [], threading.Event()
 
     class Raced(queue.Queue):
-        """Something is put as soon as somebody has found nothing."""
+        """Something is put as soon as somebody has found nothing, and then the outbox closes."""
 
         def get(self, *arguments, **options):
+            if raced.is_set():
+                boxes[0].stopped.wait(0.3)
             try:
                 return super().get(*arguments, **options)
             except queue.Empty:
-                if boxes:
-                    boxes.pop().put(alert())
+                if boxes and not raced.is_set():
+                    boxes[0].put(alert())
+                    raced.set()
                 raise
 
     monkeypatch.setattr(sinks.queue, "Queue", Raced)
     box = Outbox(sink)
     boxes.append(box)
-    wait_for(lambda: not boxes, "a queue that is found empty")
+    assert raced.wait(PATIENCE)
     box.close()
     assert len(sink.sent) == 1
 
