@@ -7,11 +7,12 @@ import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -169,14 +170,40 @@ def inline_svg(figure: Figure, name: str, description: str) -> Markup:
     """
     buffer = StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    (box,) = re.findall(r'viewBox="[^"]*"', svg[: svg.index(">")])
-    head = f'<svg class="plot" role="img" aria-label="{escape(description)}" {box}>'
-    svg = head + svg[svg.index(">") + 1 :]
-    svg = re.sub(r"<defs>\s*<style.*?</defs>", "", svg, flags=re.DOTALL)  # would style the page
-    # Names repeat from figure to figure, and an id may be on a page only once.
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)
-    return Markup(svg.replace(INK, "currentColor").replace("xlink:href", "href").strip())
+    drawn = ElementTree.fromstring(buffer.getvalue())  # noqa: S314, written by matplotlib just now
+    for defs in drawn.findall("{*}defs"):
+        if defs.find("{*}style") is not None:  # would style the page
+            drawn.remove(defs)
+    for element in drawn.iter():
+        element.tag = without_namespace(element.tag)
+        for key, value in [*element.attrib.items()]:
+            del element.attrib[key]
+            if (key := without_namespace(key)) != "id" or element.tag != "g":
+                element.attrib[key] = inline_value(key, value, name)
+    drawn.attrib = {
+        "class": "plot",
+        "role": "img",
+        "aria-label": description,
+        "viewBox": drawn.attrib["viewBox"],
+    }
+    drawn.tail = None
+    return Markup(ElementTree.tostring(drawn, encoding="unicode"))
+
+
+def without_namespace(name: str) -> str:
+    """A tag or key as HTML has it, `{http://www.w3.org/1999/xlink}href` -> `href`."""
+    return name.rpartition("}")[2]
+
+
+def inline_value(key: str, value: str, name: str) -> str:
+    """The value of an attribute in a page with other figures, this one called `name`.
+
+    Names repeat from figure to figure, and an id may be on a page only once.
+    """
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href":
+        return f"#{name}-{value[1:]}" if value.startswith("#") else value
+    if key == "d":  # hundredths of a point are seen by nobody
+        return re.sub(r"(\.\d\d)\d+", r"\1", value)
+    return value.replace("url(#", f"url(#{name}-").replace(INK, "currentColor")
