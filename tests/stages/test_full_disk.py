@@ -5,45 +5,31 @@ set in a process of its own, since HDF5 may crash on a failed write, and after a
 that it never cuts short what Python itself writes, such as compiled modules.
 """
 
-import json
-import subprocess
-import sys
-
 import pytest
+from apart import run_apart
 from footage import X_SHARD, leftovers
 
 from ssmtl.core import store
 from ssmtl.core.errors import InputError
 
-PROGRAM = """
-import contextlib, io, json, logging, resource, sys
+LIMITED = """
+import resource
 
-sys.dont_write_bytecode = True
 import pandas, safetensors.torch, torch
 import ssmtl.stages.cubes, ssmtl.evaluation.evaluate, ssmtl.stages.frames
 import ssmtl.scoring.stage, ssmtl.learning.training
-from ssmtl import cli
 from ssmtl.learning import tasks
 
 torch.set_num_threads(1)
-logging.disable()
 for task in tasks.available():
     tasks.load(task)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-answers = []
-for limit, arguments in json.load(sys.stdin):
-    said, status = io.StringIO(), 0
+
+@contextlib.contextmanager
+def limited(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    with contextlib.redirect_stderr(said):
-        try:
-            cli.main(arguments)
-        except SystemExit as stop:
-            status = stop.code
-        except Exception as error:
-            status = repr(error)
+    yield
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    answers.append((status, said.getvalue()))
-print(json.dumps(answers))
 """
 
 
@@ -72,23 +58,13 @@ def commands(done, folder) -> list[tuple[int, list]]:
         scores = done.scores() if stage == "evaluate" else []
         for limit in limits[stage]:
             output = folder / f"{stage}-{limit}" / name
-            words = (stage, output, *arguments, *scores)
-            found.append((limit, [str(word) for word in words]))
+            found.append((limit, [stage, output, *arguments, *scores]))
     return found
 
 
 def test_every_stage_on_a_full_disk(done, tmp_path):
     jobs = commands(done, tmp_path)
-    process = subprocess.run(
-        [sys.executable, "-B", "-W", "ignore", "-c", PROGRAM],
-        input=json.dumps(jobs),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # Nothing from HDF5 either, at the failures or when the interpreter ends.
-    assert (process.returncode, process.stderr) == (0, "")
-    answers = json.loads(process.stdout.splitlines()[-1])
+    answers = run_apart(LIMITED, jobs)
     for (limit, (stage, *_)), (status, said) in zip(jobs, answers, strict=True):
         assert status == 2, (stage, limit, status, said)
         assert said.count("\n") == 1 and said.startswith("error: "), (stage, limit, said)

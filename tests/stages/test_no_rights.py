@@ -3,36 +3,24 @@
 Root may read everything, so the commands run without its privileges, in a process of their own.
 """
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
+from apart import run_apart
 from footage import X_SHARD, leftovers
 
 AS_A_USER = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-PROGRAM = """
-import contextlib, io, json, logging, os, sys
+LIMITED = """
+import os
 
-from ssmtl import cli
-
-logging.disable()
-answers = []
-for path, mode, arguments in json.load(sys.stdin):
-    said, status, before = io.StringIO(), 0, os.stat(path).st_mode
+@contextlib.contextmanager
+def limited(limit):
+    path, mode = limit
+    before = os.stat(path).st_mode
     os.chmod(path, mode)
-    with contextlib.redirect_stderr(said):
-        try:
-            cli.main(arguments)
-        except SystemExit as stop:
-            status = stop.code
-        except Exception as error:
-            status = repr(error)
+    yield
     os.chmod(path, before)
-    answers.append((status, said.getvalue()))
-print(json.dumps(answers))
 """
 
 
@@ -81,15 +69,8 @@ def test_what_may_not_be_read_or_written_is_named(copy, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     jobs = commands(copy, folder)
-    words = [(str(p), mode, [str(word) for word in line]) for p, mode, line in jobs.values()]
-    done = subprocess.run(
-        [*user, sys.executable, "-B", "-W", "ignore", "-c", PROGRAM],
-        input=json.dumps(words),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
+    limits = [((str(path), mode), line) for path, mode, line in jobs.values()]
+    answers = run_apart(LIMITED, limits, user)
     for (what, (path, *_)), (status, said) in zip(jobs.items(), answers, strict=True):
         assert status == 2, (what, status, said)
         assert said.count("\n") == 1 and said.startswith("error: "), (what, said)
