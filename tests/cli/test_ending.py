@@ -110,6 +110,48 @@ def test_signals_end_without_a_traceback(number, status, words):
     assert "Traceback" not in said and words in said and said.count("\n") <= 1
 
 
+ANSWERS = [
+    ("pass", 0),
+    ("print('line')", 0),
+    ("raise InputError('no such thing')", 2),
+    ("raise KeyboardInterrupt", 130),
+    ("print('line'); raise InputError('no such thing')", 2),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), ANSWERS)
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-"])
+def test_the_status_needs_no_standard_error(body, status, closed):
+    program = PROGRAM.format(f"from ssmtl.core.errors import InputError; {body}")
+    command = f'exec "$0" -c "$1" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, program], capture_output=True, text=True, timeout=60
+    )
+    printed = "line\n" if "print" in body else ""
+    assert (done.returncode, done.stdout, done.stderr) == (status, printed, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("print('line')", f"error: standard output, or a file: {REMEDIES[errno.ENOSPC]}\n"),
+        ("raise InputError('no such thing')", "error: no such thing\n"),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_is_full_is_one_line(body, said, unbuffered):
+    program = PROGRAM.format(f"from ssmtl.core.errors import InputError; {body}")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_a_closed_pipe_ends_in_silence():
     with run("[print('line') for _ in range(100_000)]") as program:
         program.stdout.readline()

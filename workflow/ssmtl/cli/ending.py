@@ -1,5 +1,6 @@
 """How a command ends: bad input and a bad environment are one line, and only a bug a traceback."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -8,8 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
-from ssmtl.core.errors import InputError, environment
+from ssmtl.core.errors import FULL, InputError, environment
 
 BAD_INPUT = 2
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "std::bad_alloc", "Insufficient memory", "start new thread")
@@ -26,12 +28,10 @@ def ending() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, terminated)
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has enough, as `head` does. Nothing may write there any more, not
-        # even Python as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(CLOSED_PIPE)
+        sys.exit(CLOSED_PIPE)  # whoever read our output has enough, as `head` does
     except KeyboardInterrupt:
         stop("interrupted; what is finished is kept, run it again to go on", INTERRUPTED)
     except Exception as error:
@@ -40,6 +40,8 @@ def ending() -> Iterator[None]:
             raise
         stop(f"error: {line}", BAD_INPUT)
     finally:
+        drain(sys.stdout)
+        drain(sys.stderr)
         signal.signal(signal.SIGTERM, before)
 
 
@@ -49,8 +51,21 @@ def terminated(number: int, frame: FrameType | None) -> None:
 
 
 def stop(line: str, status: int) -> None:
-    print(line, file=sys.stderr)
+    with contextlib.suppress(OSError):  # where the device is full, the status alone tells
+        if sys.stderr:
+            print(line, file=sys.stderr)
     sys.exit(status)
+
+
+def drain(stream: TextIO | None) -> None:
+    """Writes what waits. Where that fails nothing is written any more, not even by Python as it
+    ends, which would change the status."""
+    if stream is None:  # closed from the start
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def shortened(line: str) -> str:
@@ -79,6 +94,9 @@ def line_of(error: Exception) -> str | None:
             f"out of memory{f' ({reason})' if reason else ''}; lower the stage's batch, close "
             "other programs, or give the job more memory"
         )
-    if isinstance(error, OSError) and (found := environment(error)):
-        return str(found)
+    if isinstance(error, OSError):
+        # Standard output has no name, and a full disk is no bug.
+        unnamed = "standard output, or a file" if error.errno in FULL else None
+        if found := environment(error, error.filename or unnamed):
+            return str(found)
     return None

@@ -24,7 +24,7 @@ def progress(items: Iterable, what: str, unit: str, total: int | None = None) ->
     """The items, while their rate and the time left are shown."""
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         with logging_redirect_tqdm():
             yield from tqdm(items, desc=what, unit=f" {unit}", total=total, leave=False)
         return
