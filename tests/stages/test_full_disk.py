@@ -109,13 +109,35 @@ def test_what_had_but_to_be_merged_is_the_same_file(copy, monkeypatch):
         "features": lambda *which: copy.make_features(*which, "--network", "random", "--size", 32),
     }
     for stage, make in makers.items():
-        output = copy.path(stage, "train", 0)
-        output.unlink(missing_ok=True)
+        made_twice(copy.path(stage, "train", 0), make, monkeypatch)
+
+
+def made_twice(output, make, monkeypatch) -> None:
+    """Makes a file at once, and again with a merge that fails at first: the same bytes."""
+    output.unlink(missing_ok=True)
+    make("train", 0)
+    whole = output.read_bytes()
+    output.unlink()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(store.Parts, "merge", full)
         make("train", 0)
-        whole = output.read_bytes()
-        output.unlink()
-        with monkeypatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(store.Parts, "merge", full)
-            make("train", 0)
-        make("train", 0)
-        assert output.read_bytes() == whole, stage
+    make("train", 0)
+    assert output.read_bytes() == whole, output
+
+
+def test_a_file_says_what_computed_its_rows_where_an_engine_could_not(copy, monkeypatch):
+    """Also where nothing is left to be computed, so that nothing is found out about the engine."""
+    openvino = pytest.importorskip("ssmtl.engines.openvino")
+
+    def fails(*_):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(openvino, "compiled", fails)
+    makers = {
+        "teachers": copy.make_teachers,
+        "features": lambda *which: copy.make_features(*which, "--network", "random", "--size", 32),
+    }
+    for stage, make in makers.items():
+        made_twice(copy.path(stage, "train", 0), make, monkeypatch)
+        with store.read(copy.path(stage, "train", 0), stage) as file:
+            assert store.attribute(file, "computed") == "float32 by torch", stage

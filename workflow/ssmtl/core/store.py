@@ -407,14 +407,22 @@ class Parts:
             set_attributes(group, fingerprint=fingerprint)
 
     def merge(self, **attributes) -> None:
-        """Puts all registered clips, in order, into the output file and drops the parts."""
+        """Puts all registered clips, in order, into the output file and drops the parts.
+
+        What the clips say of how they were `computed` the file says too, each thing once: which
+        engine did it is known where it was done, not where clips are but put together.
+        """
         # Within the folder, so that a kill leaves nothing behind once a later run ends.
-        merged = self.folder / self.output.name
+        merged, computed = self.folder / self.output.name, dict[str, None]()
         with create(merged, self.kind, self.settings, **attributes) as out:
             for clip, path in self.sources.items():
                 with read(path, self.kind) as part:
                     part.copy(part[clip], out, name=clip)
+                    if said := attribute(part[clip], "computed", ""):
+                        computed |= dict.fromkeys(said.split("; "))
                 out.flush()
+            if computed:
+                set_attributes(out, computed="; ".join(computed))
         os.replace(merged, self.output)
         shutil.rmtree(self.folder)
         if not any(self.folder.parent.iterdir()):

@@ -45,21 +45,16 @@ class Network(nn.Module):
 
     def run(self, kind: type[nn.Module], images: Tensor) -> Tensor:
         """What a kind of output is for pictures, float32 (N, D), by the engine."""
-        return self.made_ready(kind)(images)[0]
-
-    def made_ready(self, kind: type[nn.Module]) -> engines.Network:
         if kind not in self.ready:
             # Random weights make numbers that are too large for float16.
             network = engines.Network(kind(self.module), self.mean.device, **self.how)
             self.ready[kind] = network
-        return self.ready[kind]
+        return self.ready[kind](images)[0]
 
     @property
     def computed(self) -> str:
-        """Precision and engine, for the files that it makes, whether it has been used or not: a
-        file that a killed run had but to put together says the same."""
-        known = self.ready.values() or [self.made_ready(Logits)]
-        return ", ".join(dict.fromkeys(map(str, known)))
+        """Precision and engine of what it has computed so far; "" before the first batch."""
+        return ", ".join(dict.fromkeys(map(str, self.ready.values())))
 
     def pictures(self, crops: Tensor, size: int) -> Tensor:
         """uint8 crops (N, S, S, 3) as the network expects them, float32 (N, 3, size, size)."""

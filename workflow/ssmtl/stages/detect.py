@@ -128,7 +128,7 @@ class Finder:
     """
 
     classes: list[str]
-    computed: str  # precision and engine
+    computed: Callable[[], str]  # precision and engine, which may turn out to be another one
     find: Callable[[str, Frames], Iterable[tuple[np.ndarray, Boxes]]]
 
 
@@ -139,7 +139,7 @@ def finder_of(settings: Detect, boxes: Path | None) -> Finder:
         detector.batch = settings.batch
         return Finder(
             list(detector.classes),
-            detector.computed,
+            lambda: detector.computed,
             lambda _, frames: detected(detector, frames, settings),
         )
     if boxes is None:
@@ -150,7 +150,7 @@ def finder_of(settings: Detect, boxes: Path | None) -> Finder:
         size = len(frames), frames.width, frames.height
         return [imported.boxes_of_clip(table, clip, *size, settings.confidence)]
 
-    return Finder(list(imported.class_names(table)), "imported", find)
+    return Finder(list(imported.class_names(table)), lambda: "imported", find)
 
 
 def detect_objects(
@@ -167,18 +167,19 @@ def detect_objects(
             "split": store.attribute(source, "split"),
             "classes": json.dumps(finder.classes),
             "detector": settings.backend,
-            "computed": finder.computed,
         }
+        meant = finder.computed()  # the same whenever it runs here, whatever is found out later
         total = sum(int(group.attrs["frames"]) for group in source.values())
         for clip in progress(list(source), f"detect ({total} frames)", "clip"):
             group = source[clip]
             contents = store.attribute(group, "digest")
-            mark = store.digest(settings, code, finder.computed, contents, given)
+            mark = store.digest(settings, code, meant, contents, given)
             if parts.has(clip, mark):
                 continue
             pictures = Frames(group)
             with parts.write(clip, mark) as out:
                 write_boxes(out, pictures, finder.find(clip, pictures))
+                store.set_attributes(out, computed=finder.computed())
                 hdf5.complete(out, DETECTIONS)
         parts.merge(**about)
     with read_detections(output, []) as file:

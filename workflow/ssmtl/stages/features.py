@@ -149,8 +149,8 @@ def write_features(
             return clip_features(Frames(source[clip]), *objects, settings, device)
 
         known = settings, code, split, store.file_digest(settings.network)
-        write_all(parts, crops, known, rows_of)
-        parts.merge(split=split, computed=network.computed)
+        write_all(parts, crops, known, rows_of, network)
+        parts.merge(split=split)
 
 
 def write_all(
@@ -158,10 +158,12 @@ def write_all(
     source: h5py.File,
     known: tuple,
     rows_of: Callable[[str], dict[str, np.ndarray]],
+    network: networks.Network,
 ) -> None:
     """Writes the rows of every clip, or class of pictures, in the file `source`.
 
-    known: what they are made from beside its contents; rows_of: takes a name, gives rows by name.
+    known: what they are made from beside its contents; rows_of: takes a name, gives rows by name,
+    by the network.
     """
     for name in progress(list(source), "features", "clip"):
         contents = store.attribute(source[name], "digest")
@@ -172,9 +174,12 @@ def write_all(
             parts.write(name, mark) as out,
             memory_errors("features", "lower features.batch, or free the GPU"),
         ):
-            for key, values in rows_of(name).items():
+            found = rows_of(name)
+            for key, values in found.items():
                 out[key] = values
             store.set_attributes(out, cubes=contents)
+            if len(found["embedding"]):
+                store.set_attributes(out, computed=network.computed)
             hdf5.complete(out, FEATURES)
 
 
@@ -199,8 +204,8 @@ def write_image_features(
             return picture_features(network, open_cubes(wide[label]), split, settings)
 
         known = settings, code, split, store.file_digest(settings.network)
-        write_all(parts, rows, known, rows_of)
-        parts.merge(split=split, computed=network.computed)
+        write_all(parts, rows, known, rows_of, network)
+        parts.merge(split=split)
 
 
 def check_same_pictures(group: h5py.Group, wide: h5py.File, label: str) -> None:

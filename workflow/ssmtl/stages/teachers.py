@@ -145,9 +145,11 @@ def write_teachers(
                     objects = Frames(source[clip]), group["frame"][:], boxes["box"][:][rows]
                     out["class_probs"] = crop_probabilities(detector, *objects, settings)
                 store.set_attributes(out, cubes=contents)
+                if len(rows):
+                    by = [each.computed for each in (network, detector) if each is not None]
+                    store.set_attributes(out, computed="; ".join(by))
                 hdf5.complete(out, TEACHERS)
-        by = [each.computed for each in (network, detector) if each is not None]
-        parts.merge(split=split, classes=json.dumps(classes), computed="; ".join(filter(None, by)))
+        parts.merge(split=split, classes=json.dumps(classes))
 
 
 def logit_rows(network, group: h5py.Group, settings: Teachers, device) -> np.ndarray:
