@@ -13,6 +13,8 @@ rule explain:
         paths.EXPLAINED,
     log:
         "results/{dataset}/logs/explain_{model}_{seed}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/explain_{model}_{seed}.tsv"
     conda:
         "../envs/ssmtl.yaml"
     resources:

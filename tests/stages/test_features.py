@@ -54,6 +54,13 @@ def test_boxes_at_the_edge_and_no_boxes():
     assert flow_rows(first, first, box[:0], 160).shape == (0, DIRECTIONS)
 
 
+def test_the_network_is_computed_as_the_settings_say(copy):
+    network = ("--network", "random", "--size", 32)
+    copy.make_features("train", 0, *network, "--engine", "torch", "--precision", "bfloat16")
+    with read_features(copy.path("features")) as file:
+        assert file.attrs["computed"] == b"bfloat16 by torch"
+
+
 def test_rows_are_those_of_the_cubes(copy):
     copy.make_features("train", 0, "--network", "random", "--size", 32, "--batch", 5)
     network = networks.load("random")

@@ -168,6 +168,7 @@ STAGES: dict[str, Stage] = {
         named=MODEL | {"teachers.backend": DETECTORS},
         writes=("explained",),
         memory=Demand(8),
+        timed=True,
     ),
     "videos": Stage(
         ("ssmtl.reporting.annotated_videos:write_videos",),

@@ -90,7 +90,9 @@ def load_network(names: Sequence[str], settings: Features, device) -> networks.N
 
 
 def embedder(settings: Features, device) -> networks.Network:
-    return networks.load(settings.network, settings.seed, "features.network").to(device)
+    network = networks.load(settings.network, settings.seed, "features.network")
+    network.how = {"precision": settings.precision, "engine": settings.engine}
+    return network.to(device)
 
 
 def reduced(picture: np.ndarray, size: int) -> np.ndarray:

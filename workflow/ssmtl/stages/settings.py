@@ -256,6 +256,8 @@ class Features(Settings):
         64, ge=32, description="Side in pixels of the crops that the network sees [D]."
     )
     batch: int = Field(64, ge=1, description="Crops given to the network at once.")
+    precision: Precision = "auto"
+    engine: Engine = "auto"
     flow_size: int = Field(
         480,
         ge=32,
