@@ -113,7 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="slow-clips-") as top:
         project = make(given or Path(top) / "project", seconds)
         start = time.monotonic()
-        threads = [f"{rule}=1" for rule in PARALLEL]
+        threads = [f"{rule}=1" for rule in (*PARALLEL, "features")]
         target = "results/slow/models/tiny/seed0/metrics.json"
         words = ("--cores", JOBS, "--resources", f"gpu={JOBS}", "--set-threads", *threads)
         done = project.snakemake(*map(str, words), "--", target)
