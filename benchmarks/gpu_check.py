@@ -225,6 +225,7 @@ def planted(folder: Path):
 def video() -> list[Row]:
     """Encoded frames to frame scores, with ten objects in each."""
     from ssmtl.core.threads import ahead
+    from ssmtl.media.video import Frame
     from ssmtl.scoring.objects import ScoringModel
     from ssmtl.watching.frame_scores import scored_frames
     from ssmtl.watching.settings import Scoring
@@ -240,7 +241,8 @@ def video() -> list[Row]:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
     def work() -> None:
-        found = [score for _, _, score in scored_frames(ahead(decode, frames), scorer)]
+        timed = map(Frame, ahead(decode, frames), np.arange(len(frames)) / 25)
+        found = [score for _, _, score in scored_frames(timed, scorer)]
         assert len(found) == len(frames) and np.isfinite(found).all()
 
     seconds = timed(work, 1, warm=1)

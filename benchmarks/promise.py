@@ -22,6 +22,7 @@ from ssmtl.core import store
 from ssmtl.core.pipeline import pipeline_folder
 from ssmtl.demo.dataset import write_video
 from ssmtl.demo.render import render_film
+from ssmtl.media.video import Frame
 from ssmtl.watching.folder import read_watcher, scorer_of
 from ssmtl.watching.frame_scores import scored_frames
 from ssmtl.watching.threshold import NormalClip, Promise, choose, count_events
@@ -61,7 +62,9 @@ def scores(folder: Path, model: Path, seed: int, minutes: int, fps: int) -> Iter
         path = folder / f"seed{seed}" / f"{number:03d}.npy"
         if not path.is_file():
             scorer = scorer or scorer_of(model, settings)
-            found = [smoothed for _, _, smoothed in scored_frames(scene(seed, number, fps), scorer)]
+            film = scene(seed, number, fps)
+            frames = map(Frame, film, np.arange(len(film)) / fps)
+            found = [smoothed for _, _, smoothed in scored_frames(frames, scorer)]
             path.parent.mkdir(parents=True, exist_ok=True)
             with store.replacing(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.array(found, np.float32))

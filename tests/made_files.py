@@ -108,6 +108,7 @@ def write_cubes(cubes, teachers, clips, settings, split="train", classes=("a",),
                 "box": boxes(count),
                 "valid": more.pop("valid", np.tile([0, length], (count, 1))).astype(np.int16),
                 "detection": np.arange(count),
+                "time": np.arange(max(count, 1)) / 25,
             }
             size = {"frames": max(count, 1), "width": 16, "height": 16, "detections": count}
             group = of_cubes.create_group(clip)

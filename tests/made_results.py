@@ -69,6 +69,7 @@ def write_stage_files(root, split, clips, objects, rng):
     certain = {"confidence": np.ones(len(frame), np.float32), "class_id": frame % 3}
     detections = objects | certain | {"class_probs": probs}
     of_cubes = objects | {"cubes": cubes, "valid": valid, "detection": row}
+    of_cubes["time"] = columns["time"]
     content = {
         "detections": (DETECTIONS, detections, size),
         "cubes": (CUBES, of_cubes, size | {"detections": len(frame)}),

@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ssmtl.media.video import Frame
+
 LOSSLESS = {
     ".ts": ("libx264rgb", "rgb24"),
     ".mkv": ("ffv1", "bgr0"),
@@ -48,6 +50,11 @@ def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Pat
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode(None))
     return path
+
+
+def at_rate(pictures, fps: float = 25.0) -> list[Frame]:
+    """Pictures as the frames of a stream of constant rate."""
+    return [Frame(picture, number / fps) for number, picture in enumerate(pictures)]
 
 
 def with_sound(path: Path, pictures: list[np.ndarray], seconds: float) -> tuple[bytes, int]:

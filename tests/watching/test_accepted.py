@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from streams import at_rate
 
 from ssmtl import cli
 from ssmtl.core import store
@@ -101,7 +102,9 @@ def write_model(yard: Path) -> models.Model:
         "classes": ["red", "blue"],
     }
     model = models.build(spec).eval()
-    model.tasks["velocity"].fit({"flow": torch.rand(8, DIRECTIONS)})
+    model.tasks["velocity"].fit(
+        {"flow": torch.rand(8, DIRECTIONS), "step": torch.full((8, 1), 0.04)}
+    )
     models.save(yard, model, {"spec": spec, "seed": 0, "train": {}})
     return model
 
@@ -134,20 +137,22 @@ def made(tmp_path_factory):
     scorer = folder.scorer_of(yard, settings)
     gathered = Gathered(200)
     for pictures in normal[:2]:
-        for frame in score_stream(pictures, replace(scorer, kept_above=-1.0)):
+        for frame in score_stream(at_rate(pictures), replace(scorer, kept_above=-1.0)):
             gathered.add(frame.objects)
-    flow = torch.from_numpy(gathered.objects().targets["flow"])
-    model.tasks["velocity"].fit({"flow": flow})
+    seen = gathered.objects().targets
+    model.tasks["velocity"].fit({name: torch.from_numpy(seen[name]) for name in ("flow", "step")})
     card = json.loads((yard / "model.json").read_text())
     models.save(yard, model, card)
-    frames = [f for p in normal[2:] for f in score_stream(p, folder.scorer_of(yard, settings))]
+    frames = [
+        f for p in normal[2:] for f in score_stream(at_rate(p), folder.scorer_of(yard, settings))
+    ]
     scores = {name: np.concatenate([f.tasks[name] for f in frames]) for name in TASKS}
     calibrate(yard, settings, scores)
     scorer = folder.scorer_of(yard, settings)
-    frames = [f.combined for p in normal[2:] for f in score_stream(p, scorer)]
+    frames = [f.combined for p in normal[2:] for f in score_stream(at_rate(p), scorer)]
     calibrate(yard, settings, scores | {"combined": np.concatenate(frames)})
     scorer = folder.scorer_of(yard, settings)
-    kept = [folder.scored_normal(pictures, scorer, "normal", None) for pictures in normal]
+    kept = [folder.scored_normal(at_rate(pictures), scorer, "normal", None) for pictures in normal]
     clips = [NormalClip(str(n), 25.0, score) for n, (score, _) in enumerate(kept)]
     folder.write_normal(yard, clips, {"settings": settings.model_dump()})
     likeness.write_normal_objects(yard, [objects for _, objects in kept])

@@ -306,7 +306,7 @@ def test_another_rate_than_learnt_is_said_once(caplog):
 
 def test_a_stretch_too_short_to_be_scored_is_said(monkeypatch, caplog):
     """Such as the one picture of another size that a camera gives while it changes its mode."""
-    monkeypatch.setattr(watch, "scored_frames", lambda pictures, scorer: list(pictures)[:0])
+    monkeypatch.setattr(watch, "scored_frames", lambda frames, scorer: list(frames)[:0])
     frames = iter([Frame(np.zeros((4, 4, 3), np.uint8), 0.0)])
     scoring = SimpleNamespace(frames=SimpleNamespace(fps=None))
     segment = sources.Segment("gate", 25.0, frames, first=75, total=None)

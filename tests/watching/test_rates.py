@@ -16,7 +16,7 @@ from ssmtl.watching.sources import Frame, Segment
 
 def test_watch_thins_to_the_rate_of_the_model_and_counts_the_source_s_frames(monkeypatch):
     monkeypatch.setattr(
-        watch, "scored_frames", lambda pictures, _: ((p, 0.1, 0.2) for p in pictures)
+        watch, "scored_frames", lambda frames, _: ((f.picture, 0.1, 0.2) for f in frames)
     )
     times = np.arange(50) / 25
     frames = (Frame(np.full((2, 2, 3), n, np.uint8), float(t), 9 + t) for n, t in enumerate(times))

@@ -59,6 +59,8 @@ CUBES = Layout(
         "box": BOX,
         "valid": Column("i", ("objects", 2), low=0),
         "detection": Column("i", ("objects",), low=0, ascending=True),
+        # Of every frame of the clip, in seconds from the first one.
+        "time": Column("f8", ("frames",), ascending=True),
     },
     hdf5.SIZE | {"detections": Attribute("int", 0)},
     about={"split": hdf5.SPLIT, "radius": Attribute("int", 0, 1 << 15)},

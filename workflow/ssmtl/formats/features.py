@@ -20,6 +20,8 @@ FEATURES = Layout(
         # Optical flow within the box by direction, from right over down, left and up.
         # Of video only.
         "flow": Column("f4", ("objects", DIRECTIONS), low=0, optional=True),
+        # Seconds within which it moved so.
+        "step": Column("f4", ("objects", 1), low=0, optional=True),
         "embedding": EMBEDDING,
         # Of an anomaly made of it, for calibration only: the crop turned by a quarter, or the
         # picture mixed with another.

@@ -34,6 +34,10 @@ class Model(nn.Module):
         """The rows of features.h5 that the tasks need."""
         return tasks.measured(list(self.tasks))
 
+    def judged(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the tasks judge objects by beside their cubes, (N, D) by name."""
+        return {k: v for task in self.tasks.values() for k, v in task.judged(targets).items()}
+
     def features(self, views: Views) -> dict[str, Tensor]:
         """Encoded views by name, (B, C, side, side); views of one length share a forward pass."""
         made = {name: make() for name, make in views.items()}

@@ -13,7 +13,7 @@ import torch
 
 from ssmtl.detection import Detector
 from ssmtl.formats.frames import Frames
-from ssmtl.media import blocks
+from ssmtl.media import blocks, motion
 from ssmtl.networks import Network
 from ssmtl.stages.cubes import expanded, select
 from ssmtl.stages.features import seen_features
@@ -83,7 +83,7 @@ def batches(
     area = expanded(objects.box, cubes.scale, frames.width, frames.height)
     place = blocks.span(frame, radius, len(frames))
     most = blocks.at_once(radius, size, device)
-    pictures = frames.decoded(*place)
+    pictures, step = frames.decoded(*place), motion.steps(frames.time, frame)
     for part in blocks.ready(pictures, frame, radius, place, device, most):
         rows = part.rows
         made = part.window.cubes(frame[rows], area[rows], radius, size)
@@ -94,7 +94,8 @@ def batches(
             probs = seen_probabilities(seen.detector, *here, settings.teachers)
             beside = {"class_probs": probs}
         if seen.measured:
-            beside |= seen_features(seen.measured, seen.network, *here, settings.features)
+            how = step[rows], settings.features
+            beside |= seen_features(seen.measured, seen.network, *here, *how)
         for start in range(0, len(made), batch):
             some = slice(start, start + batch)
             yield made[some], {name: values[some] for name, values in beside.items()}

@@ -54,6 +54,7 @@ class Clip:
     group: h5py.Group  # has the name and, as attributes, frames, width and height
     positions: dict[str, np.ndarray]  # frame (N,) and, of video, box (N, 4)
     batches: Iterable[tuple]  # cubes and targets as for `ScoringModel`
+    time: np.ndarray | None = None  # of video, the seconds of all frames
 
 
 def score_objects(
@@ -93,7 +94,7 @@ def score_objects(
             measured = measured_rows(model.model, found, name_of(group))
             radius, size = card["spec"]["radius"], settings.batch
             batches = stored_batches(group, rows, radius, size, measured)
-            return Clip(group, positions, batches)
+            return Clip(group, positions, batches, group["time"][:] if teachers else None)
 
         # All clips are checked before the first is scored.
         clips = [clip(name) for name in crops]
@@ -139,10 +140,10 @@ def score_frames(
 
         def clip(name: str) -> Clip:
             objects = from_frames.Objects.of(found[name], cubes)
-            batches = from_frames.batches(
-                Frames(source[name]), objects, seen, stages, settings.batch, device
-            )
-            return Clip(found[name], {"frame": objects.frame, "box": objects.box}, batches)
+            pictures = Frames(source[name])
+            batches = from_frames.batches(pictures, objects, seen, stages, settings.batch, device)
+            positions = {"frame": objects.frame, "box": objects.box}
+            return Clip(found[name], positions, batches, pictures.time)
 
         clips = (clip(name) for name in source)
         about = scored_by(card)
@@ -201,8 +202,8 @@ def write_scores(
             scores = clip_scores(model, clip.batches, name)
             extra = {"combined": combine(scores, settings.fusion, known)}
             extra |= {name: combine(scores, name, known) for name in beside}
-            if video:
-                extra["speed"] = box_speed(**clip.positions)
+            if clip.time is not None:
+                extra["speed"] = box_speed(**clip.positions, time=clip.time)
             check_range(extra, name)
             group = out.create_group(clip.group.name)
             for key, values in {**clip.positions, **scores, **extra}.items():

@@ -174,6 +174,7 @@ def make_cubes(
                 pixels = write_cubes(group, pictures, frame, area, reach, size, settings.storage)
                 group["frame"], group["box"], group["detection"] = frame, box, rows
                 group["valid"] = windows(frame, reach, len(pictures))
+                group["time"] = pictures.time
                 group.attrs.update(
                     frames=len(pictures),
                     width=pictures.width,

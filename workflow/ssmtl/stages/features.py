@@ -1,9 +1,9 @@
 """Stage `features`: what is measured of each object for the tasks that need no training.
 
 `flow`: how the object's pixels move from its frame to the next, by dense optical flow within its
-box. `embedding`: what a frozen network makes of its crop. `altered`, of the training split: what it
-makes of that crop turned by a quarter, an anomaly made of a normal object, by which calibration
-weighs the task. Rows are those of `cubes.h5`.
+box. `step`: the seconds between the two. `embedding`: what a frozen network makes of its crop.
+`altered`, of the training split: what it makes of that crop turned by a quarter, an anomaly made of
+a normal object, by which calibration weighs the task. Rows are those of `cubes.h5`.
 
 Stage `image_features`: the embedding of pictures, and in training `altered`, of the mean of a
 picture and another one of its class. The network sees pictures at a size of its own, larger than
@@ -29,12 +29,12 @@ from ssmtl.formats.cubes import open_cubes, read_cubes
 from ssmtl.formats.features import DIRECTIONS, FEATURES
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.images import read_images
-from ssmtl.media import blocks
+from ssmtl.media import blocks, motion
 from ssmtl.media.blocks import Window, mixed
 from ssmtl.stages.settings import Features
 
 BLOCK = 1024  # objects that are measured together
-NAMES = {"train": ("flow", "embedding", "altered"), "test": ("flow", "embedding")}
+NAMES = {"train": ("flow", "step", "embedding", "altered"), "test": ("flow", "step", "embedding")}
 
 
 def seen_features(
@@ -43,17 +43,20 @@ def seen_features(
     window: Window,
     frame: np.ndarray,
     box: np.ndarray,
+    step: np.ndarray,
     settings: Features,
 ) -> dict[str, np.ndarray]:
     """What is measured of objects, by name, float32 (N, D).
 
     names: the rows; network: of the embedding; window: has the pictures of the objects' frames and
     of those behind them, since motion is that from a frame to the next; frame int (N,) ascending;
-    box float32 (N, 4) in pixels.
+    box float32 (N, 4) in pixels; step float32 (N, 1), seconds to the frames behind.
     """
     found = {}
     if "flow" in names:
         found["flow"] = window_flow(window, frame, box, settings.flow_size)
+    if "step" in names:
+        found["step"] = step
     if "embedding" in names:
         size, batch = settings.size, settings.batch
         crops = window.cubes(frame, box, 0, size)[:, 0]
@@ -237,8 +240,10 @@ def clip_features(frames: Frames, names, network, frame, box, settings: Features
     """All rows of a clip's objects by name, float32 (N, D), in one pass over its frames."""
     place = blocks.span(frame, 1, len(frames))
     parts = blocks.ready(frames.decoded(*place), frame, 1, place, device, BLOCK)
-    found = [
-        seen_features(names, network, part.window, frame[part.rows], box[part.rows], settings)
-        for part in parts
-    ] or [seen_features(names, network, blocks.Window(device), frame, box, settings)]
+    step = motion.steps(frames.time, frame)
+
+    def seen(rows: slice, window: Window) -> dict[str, np.ndarray]:
+        return seen_features(names, network, window, frame[rows], box[rows], step[rows], settings)
+
+    found = [seen(part.rows, part.window) for part in parts] or [seen(slice(0), Window(device))]
     return {name: np.concatenate([part[name] for part in found]) for name in names}

@@ -25,6 +25,7 @@ from ssmtl.formats.card import read_card
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.tables import write_csv
 from ssmtl.formats.watcher import CARD, NORMAL, read_about, read_normal
+from ssmtl.media.video import Frame
 from ssmtl.scoring.calibration import calibration_clips
 from ssmtl.scoring.fusion import calibration_of
 from ssmtl.scoring.objects import load_for
@@ -147,13 +148,14 @@ def normal_scores(
             share = card["settings"]["validation"] if len(source) == 1 else 1
             start = round(len(pictures) * (1 - share))
             found = f"normal scores of {clip}", len(pictures) - start
-            scores, objects = scored_normal(pictures.decoded(start), scorer, *found)
+            timed = map(Frame, pictures.decoded(start), pictures.time[start:].tolist())
+            scores, objects = scored_normal(timed, scorer, *found)
             if len(scores):
                 yield NormalClip(clip, float(source[clip].attrs["fps"]), scores), objects
 
 
 def scored_normal(
-    pictures: Iterable[np.ndarray], scorer: Scorer, what: str, total: int | None
+    frames: Iterable[Frame], scorer: Scorer, what: str, total: int | None
 ) -> tuple[np.ndarray, Described]:
     """The smoothed frame scores (T,) of an unbroken stretch of normal video, and descriptions of
     some of its objects.
@@ -161,7 +163,7 @@ def scored_normal(
     what, total: for the line about progress.
     """
     gathered, scores = Gathered(OF_CLIP), []
-    found = scored_frames(pictures, replace(scorer, kept_above=-1.0))
+    found = scored_frames(frames, replace(scorer, kept_above=-1.0))
     for frame, _, smoothed in progress(found, what, "frame", total):
         gathered.add(frame.objects)
         scores.append(smoothed)

@@ -9,19 +9,20 @@ from scipy.ndimage import uniform_filter
 from ssmtl.evaluation.anomaly_map import causal_weights, paint
 from ssmtl.evaluation.following import averaged, links
 from ssmtl.evaluation.settings import Evaluate
+from ssmtl.media.video import Frame
 from ssmtl.watching.stream import ScoredFrame, Scorer, score_stream
 
 
 def scored_frames(
-    pictures: Iterable[np.ndarray], scorer: Scorer
+    frames: Iterable[Frame], scorer: Scorer
 ) -> Iterator[tuple[ScoredFrame, float, float]]:
     """Every frame of an unbroken stretch of video, with its raw and its smoothed score, in order.
 
-    pictures: uint8 (H, W, 3) RGB. A stretch shorter than one cube has no scores, and no frames.
+    frames: as for `score_stream`. A stretch shorter than one cube has no scores, and no frames.
     """
     scores: FrameScores | None = None
     waiting: deque[ScoredFrame] = deque()
-    for frame in score_stream(pictures, scorer):
+    for frame in score_stream(frames, scorer):
         if scores is None:
             shape = frame.picture.shape[:2]
             scores = FrameScores(shape, scorer.radius, scorer.settings.evaluate)

@@ -91,7 +91,8 @@ def described(model: Model, objects: Objects) -> Described:
     views = {"look": lambda: batch.picture, "movement": lambda: batch.consecutive(length // 2)}
     features = model.features(views)
     found = {name: values.float().mean((2, 3)).cpu().numpy() for name, values in features.items()}
-    rest = {name: values for name, values in objects.targets.items() if name != "class_probs"}
+    targets = {n: torch.from_numpy(v).to(cubes.device) for n, v in objects.targets.items()}
+    rest = {name: values.cpu().numpy() for name, values in model.judged(targets).items()}
     return found | {CLASS: objects.targets["class_probs"]} | rest
 
 

@@ -66,9 +66,9 @@ def scored_segments(
     for segment in sources.segments(clip.source, settings, threading.Event()):
         rate = scorer.settings.frames.fps
         thinned = Thinned(rate)
-        pictures = (frame.picture for frame in segment.frames if thinned.keeps(frame.time))
+        frames = (segment.timed(frame) for frame in segment.frames if thinned.keeps(frame.time))
         what = f"normal scores of {clip.name}"
-        score, objects = scored_normal(pictures, scorer, what, segment.total_at(rate))
+        score, objects = scored_normal(frames, scorer, what, segment.total_at(rate))
         if len(score):
             fps = min(segment.fps, rate or segment.fps)
             yield NormalClip(clip.name, fps, score), objects

@@ -51,13 +51,20 @@ GAP = object()  # pictures are missing here
 @dataclass
 class Segment:
     """An unbroken stretch of video. fps: frames per second as stated; first: the number of its
-    first frame in the source; total: frames of the whole source where that is known."""
+    first frame in the source; total: frames of the whole source where that is known; stamped:
+    whether times come from time stamps, else they are those of arrival."""
 
     name: str
     fps: float
     frames: Iterator[Frame]
     first: int = 0
     total: int | None = None
+    stamped: bool = True
+
+    def timed(self, frame: Frame) -> media.Frame:
+        """A frame to be scored, with the time that motion is taken by: always 0, which tells
+        nothing, where it would have the network's jitter in it."""
+        return media.Frame(frame.picture, frame.time if self.stamped else 0.0)
 
     def total_at(self, rate: float | None) -> int | None:
         """How many of its frames are used at a rate, None for all of them."""
@@ -166,14 +173,19 @@ def unbroken(items: Iterable[media.Frame | Missing], name: str) -> Iterator[medi
 
 
 def cut(
-    items: Iterator[Frame | object], name: str, fps: float, total: int | None = None
+    items: Iterator[Frame | object],
+    name: str,
+    fps: float,
+    total: int | None = None,
+    stamped: bool = True,
 ) -> Iterator[Segment]:
     """The segments between gaps; each must be used up before the next is asked for."""
     number = 0
     for item in items:
         if item is not GAP:
             frames = Counted(iter(itertools.chain([item], items).__next__, GAP))
-            yield Segment(name, fps, frames, first=number, total=total and total - number)
+            left = total and total - number
+            yield Segment(name, fps, frames, first=number, total=left, stamped=stamped)
             number += frames.count
 
 
@@ -195,7 +207,7 @@ def live(
     overflow = None if stream.recording else lost
     received = stream.received(stopped)
     with Prefetcher(received, WAITING, overflow=overflow, stopped=stopped) as items:
-        yield from cut(items, stream.name, stream.fps)
+        yield from cut(items, stream.name, stream.fps, stamped=stream.stamped)
 
 
 class Counted(Iterator):
@@ -233,6 +245,7 @@ class Stream:
         self.fps = media.stated_rate(media.video_stream(self.container, self.name))
         self.recording = is_recording(self.container)
         self.container_format = self.container.format.name
+        self.stamped = self.recording or self.container_format not in UNTIMED
 
     def open(self) -> av.container.InputContainer:
         options = {"protocol_whitelist": self.place.protocols}
@@ -298,7 +311,7 @@ class Stream:
         self.opened = time.monotonic()
         stream = media.video_stream(container, self.name)
         packets = self.packets(container, stream, stopped)
-        clock = Clock(self.start, self.until, container.format.name not in UNTIMED)
+        clock = Clock(self.start, self.until, self.stamped)
         for item in unbroken(media.decoded(packets, stream, self.name), self.name):
             if item is GAP:
                 yield GAP

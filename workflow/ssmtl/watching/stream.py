@@ -21,7 +21,9 @@ from ssmtl.core.errors import InputError
 from ssmtl.core.machine import cores
 from ssmtl.core.threads import ROOM, Prefetcher, nbytes
 from ssmtl.detection.base import Boxes, Detector
+from ssmtl.media import motion
 from ssmtl.media.blocks import Window
+from ssmtl.media.video import Frame
 from ssmtl.networks import Network
 from ssmtl.scoring.fusion import Calibration, combine, dominant_task
 from ssmtl.scoring.objects import ScoringModel, check_range, concatenated
@@ -104,39 +106,41 @@ class Pending:
 
     number: int
     picture: np.ndarray
+    time: float
     box: np.ndarray
     area: np.ndarray
     class_probs: np.ndarray
 
 
-Found = list[tuple[np.ndarray, Boxes]]  # pictures and the boxes in them
+Found = list[tuple[Frame, Boxes]]  # frames and the boxes in them
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures in which boxes are looked for; nbytes: of the pictures, which wait in `found`."""
+    """Frames in which boxes are looked for; nbytes: of their pictures, which wait in `found`."""
 
     found: Future[Found]
     nbytes: int
 
 
-def score_stream(pictures: Iterable[np.ndarray], scorer: Scorer) -> Iterator[ScoredFrame]:
+def score_stream(frames: Iterable[Frame], scorer: Scorer) -> Iterator[ScoredFrame]:
     """Every frame of one unbroken stretch of video with its objects' scores, in order.
 
-    pictures: uint8 (H, W, 3) RGB, all of one size; a thread iterates over them. Raises InputError
-    for a picture of another size and for scores that are not in [0, 1].
+    frames: with pictures of one size and times that ascend, all the same where nobody knows them;
+    a thread iterates over them. Raises InputError for a picture of another size and for scores
+    that are not in [0, 1].
     """
     stopped = threading.Event()  # of both threads, since the second waits for the first
     waiting = cores() + DETECTED
     with (
-        Prefetcher(pictures, PICTURES, stopped=stopped) as decoded,
+        Prefetcher(frames, PICTURES, stopped=stopped) as decoded,
         Prefetcher(detected(decoded, scorer), waiting, 4 * ROOM, stopped=stopped) as batches,
     ):
         yield from scored_blocks((batch.found.result() for batch in batches), scorer)
 
 
 def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
-    """Batches of pictures with the boxes in them, as they are found.
+    """Batches of frames with the boxes in them, as they are found.
 
     On a CPU as the stage `detect` finds them: each thread has a batch and one core, since the last
     bits of a box depend on the number of threads, and some pixels of its crops on these.
@@ -145,15 +149,15 @@ def detected(decoded: Prefetcher, scorer: Scorer) -> Iterator[Batch]:
     size = settings.batch or scorer.detector.batch or CPU_BATCH
     on_cpu = scorer.device.type == "cpu"
 
-    def boxes_in(batch: list[np.ndarray]) -> Found:
-        return list(zip(batch, scorer.boxes(batch), strict=True))
+    def boxes_in(batch: list[Frame]) -> Found:
+        return list(zip(batch, scorer.boxes([frame.picture for frame in batch]), strict=True))
 
     with (
         one_torch_thread() if on_cpu else nullcontext(),
         ended_early(ThreadPoolExecutor(cores() if on_cpu else 1), decoded.stopped) as pool,
     ):
         for batch in decoded.batches(min(size, CPU_BATCH) if on_cpu else size, LATENCY):
-            for picture in batch:
+            for picture, _ in batch:
                 shape = shape or picture.shape
                 if picture.shape != shape:
                     raise InputError(
@@ -180,39 +184,41 @@ def ended_early(pool: ThreadPoolExecutor, stopped: threading.Event) -> Iterator[
 def scored_blocks(batches: Iterable[Found], scorer: Scorer) -> Iterator[ScoredFrame]:
     """Frames with the scores of their objects, as soon as the t frames behind each are there.
 
-    batches: pictures with their boxes, in order.
+    batches: frames with their boxes, in order.
     """
     radius, window = scorer.radius, Window(scorer.device)
     waiting: deque[Pending] = deque()
     for batch in batches:
-        window.add([picture for picture, _ in batch])
+        window.add([frame.picture for frame, _ in batch])
         first = window.stop - len(batch)
         waiting += [pending(number, *each, scorer) for number, each in enumerate(batch, first)]
         there = [waiting.popleft() for _ in range(max(0, len(waiting) - radius))]
-        yield from scored(there, window, scorer)
+        yield from scored(there, waiting[0].time if waiting else None, window, scorer)
         if waiting:
             window.drop(waiting[0].number - radius)
-    yield from scored(list(waiting), window, scorer, ended=True)
+    yield from scored(list(waiting), None, window, scorer)
 
 
-def pending(number: int, picture: np.ndarray, boxes: Boxes, scorer: Scorer) -> Pending:
+def pending(number: int, frame: Frame, boxes: Boxes, scorer: Scorer) -> Pending:
     settings = scorer.settings.cubes
     rows = cubes.kept(boxes.box, np.zeros(len(boxes), int), settings)
     box = boxes.box[rows]
-    height, width = picture.shape[:2]
+    height, width = frame.picture.shape[:2]
     area = cubes.expanded(box, settings.scale, width, height)
-    return Pending(number, picture, box, area, boxes.class_probs[rows])
+    return Pending(number, *frame, box, area, boxes.class_probs[rows])
 
 
 def scored(
-    frames: list[Pending], window: Window, scorer: Scorer, ended: bool = False
+    frames: list[Pending], until: float | None, window: Window, scorer: Scorer
 ) -> Iterator[ScoredFrame]:
     """Frames with the scores of their objects, which are computed together.
 
-    The first t of a stream and, where it has `ended`, these frames have no full window.
+    until: the time of the frame behind them, None where the stream has ended. The first t of a
+    stream and these, where it has ended, have no full window.
     """
+    ended = until is None
     windowed = [frame for frame in frames if frame.number >= scorer.radius and not ended]
-    tasks, objects = task_scores([frame for frame in windowed if len(frame.box)], window, scorer)
+    tasks, objects = task_scores(windowed, until, window, scorer)
     fusion = scorer.settings.score.fusion
     combined = combine(tasks, fusion, scorer.calibration)
     check_range(tasks | {"combined": combined}, "the stream")
@@ -249,23 +255,25 @@ def kept(
 
 
 def task_scores(
-    frames: list[Pending], window: Window, scorer: Scorer
+    frames: list[Pending], until: float | None, window: Window, scorer: Scorer
 ) -> tuple[dict[str, np.ndarray], Objects | None]:
-    """The task scores of all objects of the frames, float32 (N,) per task, and the objects where
-    somebody asks for them."""
+    """The task scores of all objects of neighbouring frames, float32 (N,) per task, and the objects
+    where somebody asks for them. until: the time of the frame behind them."""
     wanted = scorer.kept_above is not None or bool(scorer.memory)
     objects: list[Objects] = []
     names, batch = list(scorer.model.tasks), scorer.settings.score.batch
-    if not frames:
+    if not any(len(frame.box) for frame in frames):
         return concatenated([], names), None
-    number = np.repeat([frame.number for frame in frames], [len(frame.box) for frame in frames])
+    place = np.repeat(np.arange(len(frames)), [len(frame.box) for frame in frames])
+    number = frames[0].number + place
+    step = motion.steps(np.array([*(frame.time for frame in frames), until]), place)
     box, area = (np.concatenate([getattr(f, name) for f in frames]) for name in ("box", "area"))
     probs = np.concatenate([frame.class_probs for frame in frames])
     size, parts = scorer.settings.cubes.size, []
     for start in range(0, len(number), batch):
         rows = slice(start, start + batch)
         crops = window.cubes(number[rows], area[rows], scorer.radius, size)
-        places = scorer.measured, scorer.network, window, number[rows], box[rows]
+        places = scorer.measured, scorer.network, window, number[rows], box[rows], step[rows]
         seen = seen_features(*places, scorer.settings.features) if scorer.measured else {}
         targets = {"class_probs": probs[rows]} | seen
         parts.append(scorer.model(crops, targets))

@@ -25,7 +25,7 @@ from ssmtl.core.settings import seconds
 from ssmtl.core.spreadsheet import safe_cell
 from ssmtl.evaluation.anomaly_map import causal_weights
 from ssmtl.media import polygons
-from ssmtl.media.video import Thinned
+from ssmtl.media.video import Frame, Thinned
 from ssmtl.scoring.objects import predictions
 from ssmtl.watching import folder as watcher
 from ssmtl.watching import sources, threshold
@@ -296,13 +296,13 @@ def watched(segment: sources.Segment, scorer: Scorer) -> Iterator[tuple]:
     times: deque[tuple[int, float, float | None]] = deque()
     thinned = Thinned(scorer.settings.frames.fps)
 
-    def pictures() -> Iterator[np.ndarray]:
+    def frames() -> Iterator[Frame]:
         for number, frame in enumerate(segment.frames, segment.first):
             if thinned.keeps(frame.time):
                 times.append((number, frame.time, frame.clock))
-                yield frame.picture
+                yield segment.timed(frame)
 
-    for frame, *both in scored_frames(pictures(), scorer):
+    for frame, *both in scored_frames(frames(), scorer):
         number, *when = times.popleft()
         yield number, frame, *both, *when
     if times:

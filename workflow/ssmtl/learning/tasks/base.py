@@ -112,6 +112,10 @@ class Task(nn.Module):
         And what it has `measured` of some of these objects, evenly spaced, (M, D).
         """
 
+    def judged(self, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What it judges objects by beside their cubes, (N, D) by name, from what is measured."""
+        return {name: targets[name] for name in self.measured}
+
     def views(self, batch: Batch) -> Views:
         """Names and makers of the training views, each float (B, 3, T, S, S) in [0, 1]."""
         raise NotImplementedError

@@ -28,8 +28,7 @@ class Nearest(Task):
             self.register_buffer(name, torch.zeros(0))
 
     def fit(self, targets: dict[str, Tensor]) -> None:
-        (name,) = self.measured
-        values = targets[name]
+        (values,) = self.judged(targets).values()
         count = min(self.options.memory, len(values))
         values = values[torch.linspace(0, len(values) - 1, count).round().long()]
         values = values.to(self.mean.device)
@@ -43,8 +42,8 @@ class Nearest(Task):
         return (values - self.mean) / self.deviation
 
     def score(self, features: dict[str, Tensor], batch: Batch) -> Tensor:
-        (name,) = self.measured
-        placed = self.placed(batch.targets[name])
+        (values,) = self.judged(batch.targets).values()
+        placed = self.placed(values)
         # As sums of products: every engine has those, and they are the fastest.
         squares = placed.square().sum(1, keepdim=True) + self.memory.square().sum(1)
         apart = (squares - 2 * placed @ self.memory.T).clamp(min=0).sqrt()
