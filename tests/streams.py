@@ -38,16 +38,26 @@ ADDRESSES = (
 )
 
 
-def write_lossless(path: Path, pictures: list[np.ndarray], fps: int = 25) -> Path:
-    """A video whose frames decode to exactly these pictures, uint8 (H, W, 3) RGB."""
+def write_lossless(
+    path: Path, pictures: list[np.ndarray], fps: int = 25, times: list[float] | None = None
+) -> Path:
+    """A video whose frames decode to exactly these pictures, uint8 (H, W, 3) RGB.
+
+    times: seconds of each frame, to milliseconds, where the rate varies.
+    """
     codec, layout = LOSSLESS[path.suffix]
     with av.open(str(path), "w") as container:
         options = {"crf": "0", "g": "10", "bf": "0"} if codec == "libx264rgb" else {}
         stream = container.add_stream(codec, rate=fps, options=options)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = layout
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        if times:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture)
+            if times:
+                frame.time_base, frame.pts = Fraction(1, 1000), round(1000 * times[number])
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 

@@ -143,6 +143,8 @@ EDITS: list[tuple[str, Edit, set[str]]] = [
     ("tracks", computes("datasets", "region"), {"evaluate"}),
     ("decoding of video", computes("media", "video_frames"), {"clips", "manifest", "frames"}),
     ("fusion", computes("scoring", "combine"), SCORING),
+    ("the times of motion", computes("media", "steps"), {"features", "score_frames"}),
+    ("motion per usual step", computes("media", "factor"), {"score", "score_frames"}),
     ("held-out clips", computes("learning", "held_out"), {"train", "calibrate"}),
     ("the format of frames", computes("formats", "Frames.__len__"), FRAMES),
     ("quality of cubes", constant("formats", "QUALITY", "80"), {"cubes"}),

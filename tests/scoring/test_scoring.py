@@ -102,7 +102,21 @@ def test_box_speed_by_hand():
     )
     # frame 1: moved by (3, 4) at height 20; centre moved by 10 at height 40; frame 2 is empty
     speed = np.array([0, 0, 5 / 20, 10 / 40, 0])
-    np.testing.assert_allclose(scoring.box_speed(frame, box), speed / (1 + speed), atol=1e-6)
+    even = np.arange(5) / 25
+    np.testing.assert_allclose(scoring.box_speed(frame, box, even), speed / (1 + speed), atol=1e-6)
+
+
+def test_box_speed_at_a_variable_rate():
+    """A box of constant speed has one score; at a constant rate, rounded, no bit changes."""
+    time = np.array([0, 0.04, 0.08, 0.1, 0.2, 0.24, 0.25])
+    frame, left = np.arange(7), 100 * time
+    box = np.stack((left, 0 * left, left + 10, 0 * left + 20), 1)
+    found = scoring.box_speed(frame, box, time)
+    usual = 100 * 0.04 / 20  # heights of the box within the median step
+    np.testing.assert_allclose(found[1:], usual / (1 + usual), rtol=1e-5)
+    box[:, ::2] = np.random.default_rng(0).random((7, 1)) * 50 + [0, 10]
+    rounded = np.round(np.arange(7) / 30, 3)  # 33 and 34 ms
+    assert (scoring.box_speed(frame, box, rounded) == scoring.box_speed(frame, box, frame)).all()
 
 
 def test_tail_is_the_share_of_normal_objects_that_score_as_high():

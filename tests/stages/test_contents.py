@@ -180,6 +180,7 @@ def test_cubes_are_the_box_cropped_from_the_frames_around_it(done):
             row for row, frame in enumerate(found["frame"][:]) if RADIUS <= frame < frames - RADIUS
         ]
         assert group["detection"][:].tolist() == full
+        assert (group["time"][:] == beside(group, "frames")["time"][:]).all()
         assert (group["box"][:] == found["box"][:][full]).all()
         assert (group["frame"][:] == found["frame"][:][full]).all()
         assert group["cubes"].shape == (len(full), 2 * reach + 1, SIZE, SIZE, 3)

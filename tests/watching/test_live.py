@@ -61,8 +61,9 @@ def test_a_camera_without_time_stamps_has_the_times_of_arrival(pictures):
         "type": "multipart/x-mixed-replace;boundary=x",
     }
     with served([answer]) as url:
-        ((_, frames), *_) = watched(url, timeout=3.0)
+        ((segment, frames), *_) = watched(url, timeout=3.0)
     assert len(frames) >= 11
+    assert {segment.timed(frame).time for frame in frames} == {0}, "motion has none of the jitter"
     steps = np.diff([frame.time for frame in frames])[-8:]
     assert np.median(steps) == pytest.approx(0.2, abs=0.05)
 
@@ -70,7 +71,8 @@ def test_a_camera_without_time_stamps_has_the_times_of_arrival(pictures):
 def test_a_recording_behind_a_url_has_its_own_times_and_no_clock(pictures, tmp_path):
     body = write_lossless(tmp_path / "a.ts", pictures).read_bytes()
     with served([{"body": body, "length": True}]) as url:
-        ((_, frames),) = watched(url)
+        ((segment, frames),) = watched(url)
+    assert [segment.timed(frame).time for frame in frames] == [frame.time for frame in frames]
     assert [frame.time for frame in frames] == pytest.approx(np.arange(40) / 25, abs=1e-3)
     assert {frame.clock for frame in frames} == {None}
 

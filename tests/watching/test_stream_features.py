@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from ssmtl import detection
 from ssmtl.formats.features import DIRECTIONS
 from ssmtl.learning import model as models
+from ssmtl.media.video import Frame
 from ssmtl.networks import load
 from ssmtl.scoring import from_frames
 from ssmtl.scoring.fusion import Calibration, quantiles_of
@@ -26,11 +28,12 @@ TASKS, FRAMES, SIZE = ["velocity", "arrow_of_time", "appearance"], 24, 16
 
 
 class Footage:
-    """Moving squares that the toy detector sees, read like a clip's frames."""
+    """Moving squares that the toy detector sees, read like a clip's frames at these times."""
 
     width, height = WIDTH, HEIGHT
 
-    def __init__(self):
+    def __init__(self, time):
+        self.time = time
         rng = np.random.default_rng(0)
         self.pictures = []
         for number in range(FRAMES):
@@ -47,7 +50,12 @@ class Footage:
         return iter(self.pictures[start:stop])
 
 
-def test_a_stream_scores_as_the_clip(tmp_path):
+EVEN = np.arange(FRAMES) / 25
+TIMES = {"constant": EVEN, "variable": EVEN**2 + EVEN / 4, "unknown": 0 * EVEN}
+
+
+@pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
+def test_a_stream_scores_as_the_clip(tmp_path, time):
     write_detector(tmp_path / "detector")
     files = {k: str(tmp_path / f"detector/toy.{k}") for k in ("weights", "names")}
     files["backend_options"] = {"cfg": str(tmp_path / "detector/toy.cfg")}
@@ -60,7 +68,7 @@ def test_a_stream_scores_as_the_clip(tmp_path):
             "score": {"fusion": "evidence", "batch": 5},
         }
     )
-    device, footage = torch.device("cpu"), Footage()
+    device, footage = torch.device("cpu"), Footage(time)
     detector = detection.load_configured(settings.detect, device)
     torch.manual_seed(0)
     model = models.build(
@@ -76,6 +84,7 @@ def test_a_stream_scores_as_the_clip(tmp_path):
         }
     )
     normal = {"flow": torch.rand(30, DIRECTIONS) / 10, "embedding": torch.rand(30, 2048)}
+    normal["step"] = torch.full((30, 1), 0.04)
     for task in model.tasks.values():
         task.fit(normal)
     scoring = ScoringModel(model.eval(), device)
@@ -94,7 +103,7 @@ def test_a_stream_scores_as_the_clip(tmp_path):
     stages = from_frames.Stages(settings.cubes, Teachers(), settings.features)
     batches = from_frames.batches(footage, objects, seen, stages, 7, device)
     expected = clip_scores(ScoringModel(model, device), batches, "footage")
-    frames = list(score_stream(footage.pictures, scorer))
+    frames = list(score_stream(map(Frame, footage.pictures, time.tolist()), scorer))
     assert len(frames) == FRAMES and len(objects.frame) > 20
     for name in TASKS:
         streamed = np.concatenate([each.tasks[name] for each in frames])
