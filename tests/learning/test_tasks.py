@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from ssmtl.core.errors import InputError
@@ -262,6 +263,10 @@ def test_save_and_load_round_trip(tmp_path):
         (lambda p: p.with_suffix(".json").write_text("{}"), "not the card"),
         (lambda p: p.write_bytes(b"nonsense"), "does not fit"),
         (lambda p: p.write_bytes(p.read_bytes()[:-100]), "does not fit"),
+        (
+            lambda p: p.write_bytes(safetensors.torch.save({"a": torch.zeros(1)})),
+            r"does not fit .* \(.*Missing key\(s\) in state_dict: \"encoder",
+        ),
     ],
 )
 def test_damaged_models_are_refused(tmp_path, change, message):
@@ -269,6 +274,32 @@ def test_damaged_models_are_refused(tmp_path, change, message):
     change(tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=message):
         models.load(tmp_path / "model.safetensors")
+
+
+def test_velocity_knows_the_step_that_it_was_fitted_to(tmp_path):
+    """Half as many frames a second, and twice the flow, are the same speed."""
+    only, step = spec(tasks=["velocity"]), torch.full((50, 1), 0.04)
+    model = models.build(only)
+    flow = torch.rand(50, 8)
+    model.tasks["velocity"].fit({"flow": flow, "step": step})
+    models.save(tmp_path, model, {"spec": only, "seed": 0, "train": {}})
+    again, _ = models.load(tmp_path / "model.safetensors")
+    seen, batch = again.tasks["velocity"], make_batch(5)
+
+    def score(flow, step):
+        batch.targets = {"flow": flow, "step": step}
+        return seen.score({}, batch)
+
+    expected = score(flow[:5] + 0.5, step[:5])
+    torch.testing.assert_close(score(2 * flow[:5] + 1, 2 * step[:5]), expected)
+    assert not torch.allclose(score(2 * flow[:5] + 1, step[:5]), expected, atol=0.01)
+    # And in training, at two rates.
+    other = torch.full((51, 1), 0.08)
+    other[:25] = 0.04
+    mixed = torch.cat((flow[:25], 2 * flow[24:]))
+    model.tasks["velocity"].fit({"flow": mixed, "step": other})
+    known = torch.cat((flow[:25], flow[24:]))
+    torch.testing.assert_close(model.tasks["velocity"].mean, 2 * known.mean(0))
 
 
 def test_every_task_file_holds_its_task():

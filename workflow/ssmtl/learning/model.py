@@ -154,7 +154,7 @@ def load(weights: Path, score_options: dict[str, dict] | None = None) -> tuple[M
     except OSError as error:
         raise environment(error, weights) or error from error
     except (safetensors.SafetensorError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:150]  # with the first of the names that are missing
         raise InputError(
             f"{weights}: does not fit {card_path.name} beside it ({reason})"
         ) from error
