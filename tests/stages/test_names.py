@@ -13,6 +13,7 @@ from ssmtl.formats import watcher
 from ssmtl.formats.explained import read_explained
 from ssmtl.formats.frame_scores import read_frame_scores
 from ssmtl.formats.manifest import read_manifest
+from ssmtl.formats.videos import read_about
 
 TRAIN = ["None", "1e5"]
 TEST = ["NA", "nan", "01", "True", "=1+1"]
@@ -68,6 +69,8 @@ def test_videos_and_pages_keep_the_names(named, tmp_path):
     where = ("--frames", frames, "--scores", named.scores()[0], "--table", named.metrics[1])
     videos = tmp_path / "films"
     run("videos", videos, *where, "--calibration", calibration)
+    own = json.loads(named.metrics[0].read_text())
+    assert read_about(videos) == (own["model"], own["seed"])
     assert {path.stem for path in videos.glob("*.mp4")} == set(TEST)
     files = sum(
         (

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssmtl.core.errors import InputError
 from ssmtl.core.settings import Settings
@@ -36,9 +36,16 @@ class ScoreOptions(Settings):
 
 
 class Distillation(Task):
+    options: "Options"
+    score_options: "ScoreOptions"
+    head: nn.Module
+    mean: Tensor
+    deviation: Tensor
+
     name = "distillation"
     sees = "the content"
-    Options, ScoreOptions = Options, ScoreOptions
+    Options = Options
+    ScoreOptions = ScoreOptions
 
     def __init__(self, shapes: Shapes):
         super().__init__(shapes)

@@ -78,6 +78,9 @@ class Options(TaskOptions):
 
 
 class Jigsaw(Transformed):
+    options: "Options"
+    orders: Tensor
+
     name = "jigsaw"
     Options = Options
     plain = False
