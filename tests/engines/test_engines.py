@@ -97,7 +97,7 @@ def test_every_task_scores_the_same_by_either_engine(names):
     cubes = rng.integers(0, 256, (5, 7, 32, 32, 3), dtype=np.uint8)
     targets = {"class_probs": rng.random((5, 3), dtype=np.float32)}
     for task in model.tasks.values():  # those with a memory of what was measured
-        wide = {row: 1 if row == "step" else 8 for row in task.measured}
+        wide = {row: 1 if row in ("step", "height") else 8 for row in task.measured}
         targets |= {row: rng.random((5, n), dtype=np.float32) for row, n in wide.items()}
         if not task.trained:
             task.fit({row: torch.rand(20, n) for row, n in wide.items()})

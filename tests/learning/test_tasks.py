@@ -279,15 +279,16 @@ def test_damaged_models_are_refused(tmp_path, change, message):
 def test_velocity_knows_the_step_that_it_was_fitted_to(tmp_path):
     """Half as many frames a second, and twice the flow, are the same speed."""
     only, step = spec(tasks=["velocity"]), torch.full((50, 1), 0.04)
+    height = torch.ones(51, 1)
     model = models.build(only)
     flow = torch.rand(50, 8)
-    model.tasks["velocity"].fit({"flow": flow, "step": step})
+    model.tasks["velocity"].fit({"flow": flow, "step": step, "height": height[:50]})
     models.save(tmp_path, model, {"spec": only, "seed": 0, "train": {}})
     again, _ = models.load(tmp_path / "model.safetensors")
     seen, batch = again.tasks["velocity"], make_batch(5)
 
     def score(flow, step):
-        batch.targets = {"flow": flow, "step": step}
+        batch.targets = {"flow": flow, "step": step, "height": height[:5]}
         return seen.score({}, batch)
 
     expected = score(flow[:5] + 0.5, step[:5])
@@ -297,7 +298,7 @@ def test_velocity_knows_the_step_that_it_was_fitted_to(tmp_path):
     other = torch.full((51, 1), 0.08)
     other[:25] = 0.04
     mixed = torch.cat((flow[:25], 2 * flow[24:]))
-    model.tasks["velocity"].fit({"flow": mixed, "step": other})
+    model.tasks["velocity"].fit({"flow": mixed, "step": other, "height": height})
     known = torch.cat((flow[:25], flow[24:]))
     torch.testing.assert_close(model.tasks["velocity"].mean, 2 * known.mean(0))
 
@@ -319,3 +320,38 @@ def test_the_smallest_gap_of_an_intermittent_cube():
     index, usable = intermittent_indices(tight, 12, 3, 4, draw[:1], min_gap=2)
     assert not usable.any(), "six frames on each side are needed"
     assert index.min() >= 0 and index.max() <= 24
+
+
+@pytest.mark.parametrize("power", [0, 0.5, 1])
+def test_velocity_finds_the_unit_in_which_normal_objects_move_alike(power):
+    """Motion of normal objects in pixels grows with a power of their height, some stand or race."""
+    rng = np.random.default_rng(0)
+    height = rng.uniform(0.02, 0.3, (400, 1))
+    pixels = 0.01 * (height / 0.1) ** power * rng.uniform(0.8, 1.25, (400, 1))
+    pixels[:20], pixels[20:40] = 0, 5 * pixels[20:40]
+    flow = pixels / height * np.eye(8)[rng.integers(0, 2, 400)]
+    targets = {"flow": flow, "step": np.full((400, 1), 0.04), "height": height}
+    targets = {name: torch.from_numpy(values).float() for name, values in targets.items()}
+    task = models.build(spec(tasks=["velocity"])).tasks["velocity"]
+    task.fit(targets)
+    assert float(task.power) == pytest.approx(power, abs=0.05)
+    judged = task.judged(targets)["flow"].sum(1)[40:]
+    assert judged.std() < 0.2 * judged.mean()
+
+
+def test_noise_in_directions_that_nobody_takes_does_not_outweigh_speed():
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(0, 1e-4, (300, 8))
+    noise[:, 0] += rng.uniform(0.04, 0.06, 300)
+    rest = {"step": torch.full((300, 1), 0.04), "height": torch.full((300, 1), 0.1)}
+    task = models.build(spec(tasks=["velocity"])).tasks["velocity"]
+    task.fit({"flow": torch.from_numpy(noise).float()} | rest)
+    odd = np.tile(noise[:1], (2, 1))
+    odd[0, 0] *= 2  # twice as fast
+    odd[1, 5] = 1e-3  # a tremble
+    batch = make_batch(2)
+    batch.targets = {"flow": torch.from_numpy(odd).float()}
+    batch.targets |= {name: values[:2] for name, values in rest.items()}
+    score = task.score({}, batch)
+    fast, tremble = score / (1 - score)  # distances
+    assert fast > 5 and fast > 10 * tremble

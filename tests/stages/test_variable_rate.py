@@ -14,7 +14,7 @@ from footage import Pipeline, run
 
 from ssmtl import detection
 from ssmtl.core.device import chosen_device
-from ssmtl.formats.features import read_features
+from ssmtl.formats.features import MOTION, read_features
 from ssmtl.learning import model as models
 from ssmtl.networks import load
 from ssmtl.scoring.fusion import Calibration
@@ -102,7 +102,7 @@ def test_a_steady_speed_is_steady_where_the_rate_varies(toy):
         h5py.File(toy.path("cubes", "test")) as cubes,
     ):
         for clip, least in (("e", 1), ("v", 4)):
-            rows = {name: torch.from_numpy(found[clip][name][:]) for name in ("flow", "step")}
+            rows = {name: torch.from_numpy(found[clip][name][:]) for name in MOTION}
             height = np.diff(cubes[clip]["box"][:, 1::2])[:, 0]
             step, frame = rows["step"].numpy()[:, 0], cubes[clip]["frame"][:]
             given = np.array(EVEN if clip == "e" else VARYING)
@@ -120,7 +120,7 @@ def test_velocity_sees_nothing_odd_in_it(toy):
     model, _ = models.load(toy.weights)
     with read_features(toy.path("features", "test")) as found, h5py.File(toy.scores()[0]) as file:
         scores = file["v"]["velocity"][:]
-        rows = {name: torch.from_numpy(found["v"][name][:]) for name in ("flow", "step")}
+        rows = {name: torch.from_numpy(found["v"][name][:]) for name in MOTION}
     counted = rows | {"step": torch.zeros_like(rows["step"])}  # as if nobody knew the times
     unlike = model.tasks["velocity"].score({}, SimpleNamespace(targets=counted)).numpy()
     # The score of a distance d is d / (1 + d).

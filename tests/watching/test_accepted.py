@@ -20,7 +20,7 @@ from ssmtl.core import store
 from ssmtl.core.errors import InputError
 from ssmtl.formats import hdf5
 from ssmtl.formats.calibration import CALIBRATION
-from ssmtl.formats.features import DIRECTIONS
+from ssmtl.formats.features import DIRECTIONS, MOTION
 from ssmtl.learning import model as models
 from ssmtl.scoring.fusion import quantiles_of
 from ssmtl.watching import accepted, folder, likeness, memory
@@ -103,7 +103,11 @@ def write_model(yard: Path) -> models.Model:
     }
     model = models.build(spec).eval()
     model.tasks["velocity"].fit(
-        {"flow": torch.rand(8, DIRECTIONS), "step": torch.full((8, 1), 0.04)}
+        {
+            "flow": torch.rand(8, DIRECTIONS),
+            "step": torch.full((8, 1), 0.04),
+            "height": torch.rand(8, 1),
+        }
     )
     models.save(yard, model, {"spec": spec, "seed": 0, "train": {}})
     return model
@@ -140,7 +144,7 @@ def made(tmp_path_factory):
         for frame in score_stream(at_rate(pictures), replace(scorer, kept_above=-1.0)):
             gathered.add(frame.objects)
     seen = gathered.objects().targets
-    model.tasks["velocity"].fit({name: torch.from_numpy(seen[name]) for name in ("flow", "step")})
+    model.tasks["velocity"].fit({name: torch.from_numpy(seen[name]) for name in MOTION})
     card = json.loads((yard / "model.json").read_text())
     models.save(yard, model, card)
     frames = [

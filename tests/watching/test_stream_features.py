@@ -84,7 +84,7 @@ def test_a_stream_scores_as_the_clip(tmp_path, time):
         }
     )
     normal = {"flow": torch.rand(30, DIRECTIONS) / 10, "embedding": torch.rand(30, 2048)}
-    normal["step"] = torch.full((30, 1), 0.04)
+    normal |= {"step": torch.full((30, 1), 0.04), "height": torch.rand(30, 1)}
     for task in model.tasks.values():
         task.fit(normal)
     scoring = ScoringModel(model.eval(), device)

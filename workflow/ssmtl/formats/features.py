@@ -12,6 +12,7 @@ from ssmtl.formats import hdf5
 from ssmtl.formats.hdf5 import Attribute, Column, Layout
 
 DIRECTIONS = 8
+MOTION = "flow", "step", "height"  # what is known of an object's motion
 EMBEDDING = Column("f4", ("objects", "features"))
 
 FEATURES = Layout(
@@ -22,6 +23,8 @@ FEATURES = Layout(
         "flow": Column("f4", ("objects", DIRECTIONS), low=0, optional=True),
         # Seconds within which it moved so.
         "step": Column("f4", ("objects", 1), low=0, optional=True),
+        # The box's height over the picture's width.
+        "height": Column("f4", ("objects", 1), low=0, optional=True),
         "embedding": EMBEDDING,
         # Of an anomaly made of it, for calibration only: the crop turned by a quarter, or the
         # picture mixed with another.

@@ -26,7 +26,7 @@ from ssmtl.core.progress import progress
 from ssmtl.core.threads import ahead
 from ssmtl.formats import hdf5
 from ssmtl.formats.cubes import open_cubes, read_cubes
-from ssmtl.formats.features import DIRECTIONS, FEATURES
+from ssmtl.formats.features import DIRECTIONS, FEATURES, MOTION
 from ssmtl.formats.frames import Frames, read_frames
 from ssmtl.formats.images import read_images
 from ssmtl.media import blocks, motion
@@ -34,7 +34,7 @@ from ssmtl.media.blocks import Window, mixed
 from ssmtl.stages.settings import Features
 
 BLOCK = 1024  # objects that are measured together
-NAMES = {"train": ("flow", "step", "embedding", "altered"), "test": ("flow", "step", "embedding")}
+NAMES = {"train": (*MOTION, "embedding", "altered"), "test": (*MOTION, "embedding")}
 
 
 def seen_features(
@@ -57,6 +57,8 @@ def seen_features(
         found["flow"] = window_flow(window, frame, box, settings.flow_size)
     if "step" in names:
         found["step"] = step
+    if "height" in names:
+        found["height"] = heights(window, frame, box)
     if "embedding" in names:
         size, batch = settings.size, settings.batch
         crops = window.cubes(frame, box, 0, size)[:, 0]
@@ -85,6 +87,12 @@ def window_flow(window: Window, frame: np.ndarray, box: np.ndarray, size: int) -
 
     parts = list(ahead(rows, range(len(numbers))))
     return np.concatenate(parts) if parts else np.zeros((0, DIRECTIONS), np.float32)
+
+
+def heights(window: Window, frame: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """`height` of objects whose frames are in the window: (N, 1)."""
+    width = window.pictures(frame[:1]).shape[2] if len(frame) else 1
+    return (box[:, 3:] - box[:, 1:2]).astype(np.float32) / width
 
 
 def load_network(names: Sequence[str], settings: Features, device) -> networks.Network | None:

@@ -32,10 +32,14 @@ class Nearest(Task):
         count = min(self.options.memory, len(values))
         values = values[torch.linspace(0, len(values) - 1, count).round().long()]
         values = values.to(self.mean.device)
-        deviation = values.std(0, correction=0)
         self.mean = values.mean(0)
-        self.deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+        self.deviation = self.spread(values)
         self.memory = self.placed(values)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """What the columns of rows (N, D) are divided by, (D,): the deviation of each."""
+        deviation = values.std(0, correction=0)
+        return torch.where(deviation > 1e-6, deviation, 1.0)
 
     def placed(self, values: Tensor) -> Tensor:
         """Measured rows (N, D) in the space of the distance, standardised."""
