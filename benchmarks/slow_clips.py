@@ -7,8 +7,8 @@ hours:
 
     PYTHONPATH=workflow python benchmarks/slow_clips.py
 
-Ends with status 1 where the run fails, a log has a traceback, or a clip was not reported. Most of
-the 45 minutes are slept; the jobs take 8 GB together.
+Ends with status 1 where the run fails, a log has a traceback, or a clip was not reported. It
+takes more than an hour, most of it slept, and the jobs 8 GB together.
 """
 
 import argparse
