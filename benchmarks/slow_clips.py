@@ -7,7 +7,7 @@ hours:
 
     PYTHONPATH=workflow python benchmarks/slow_clips.py
 
-Ends with status 1 where the run fails, a log has a traceback, or a clip was not reported. It
+Ends with status 1 where the run fails, a log has a traceback, or a stage tells of no clip. It
 takes more than an hour, most of it slept, and the jobs 8 GB together.
 """
 
