@@ -51,7 +51,7 @@ def write_model(folder: Path, classes: list[str], size: int) -> None:
         "classes": classes,
         "task_options": {},
     }
-    models.save(folder, models.build(spec), {"spec": spec})
+    models.save(folder, models.build(spec), {"spec": spec, "seed": 0, "train": {}})
 
 
 def inputs(folder: Path, *stages: str) -> tuple:
