@@ -12,6 +12,8 @@ from torch import nn
 
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, precision, seed_everything
+from ssmtl.formats import hdf5
+from ssmtl.formats.teachers import TEACHERS
 from ssmtl.learning import model as models
 from ssmtl.learning import samples as data
 from ssmtl.learning import training
@@ -29,17 +31,17 @@ def write(folder: Path, frames: int, size: int) -> None:
     thin = ("--train-stride", EVERY[chosen_device().type])
     synthetic.run("cubes", cubes, *files, "--split", "train", "--size", size, *thin)
     rng = np.random.default_rng(0)
-    classes = json.dumps([str(number) for number in range(CLASSES)])
+    about = {"classes": json.dumps([str(number) for number in range(CLASSES)]), "split": "train"}
     with (
         store.read(cubes, "cubes") as found,
-        store.create(folder / f"teachers{size}.h5", "teachers", classes=classes) as file,
+        store.create(folder / f"teachers{size}.h5", "teachers", **about) as file,
     ):
         for clip, group in found.items():
             count, teacher = len(group["frame"]), file.create_group(clip)
             teacher["logits"] = rng.normal(0, 1, (count, 1000)).astype(np.float32)
             teacher["class_probs"] = rng.random((count, CLASSES), np.float32)
-            mark = store.attribute(group, "digest")
-            store.set_attributes(teacher, cubes=mark, digest="made up")
+            store.set_attributes(teacher, cubes=store.attribute(group, "digest"))
+            hdf5.complete(teacher, TEACHERS)
 
 
 def settings(depth: str, width: str, batch: int) -> Train:

@@ -70,13 +70,18 @@ def options(name: str, folder: Path) -> dict:
     return DETECTORS[name] | {"weights": str(folder / DETECTORS[name]["weights"])}
 
 
+def flag(key: str) -> str:
+    """The option of the command for a key of the detector or of its backend."""
+    return "backend-options.cfg" if key == "cfg" else key.replace("_", "-")
+
+
 def stage(name: str):
     def run(folder: Path) -> tuple[int, float]:
         output = folder / f"{name}.h5"
         given = options(name, folder) | {"batch": BATCH, "iou": IOU}
 
         def work() -> int:
-            flags = (f"--{key.replace('_', '-')}={value}" for key, value in given.items())
+            flags = (f"--{flag(key)}={value}" for key, value in given.items())
             synthetic.run("detect", output, "--frames", folder / "frames.h5", *flags)
             return synthetic.frames_in(folder / "frames.h5")
 

@@ -16,6 +16,8 @@ from measure import Case, best
 from ssmtl import config
 from ssmtl.core import store
 from ssmtl.core.device import chosen_device, seed_everything
+from ssmtl.formats import hdf5
+from ssmtl.formats.detections import DETECTIONS
 from ssmtl.learning import model as models
 from ssmtl.scoring import objects
 
@@ -34,6 +36,7 @@ def prepare(folder: Path, scale: float) -> None:
         store.set_attributes(file, classes=json.dumps(CLASSES))
         del file["clip"]["class_probs"]
         file["clip"]["class_probs"] = np.random.default_rng(0).random((rows, 2), np.float32)
+        hdf5.complete(file["clip"], DETECTIONS)
     for size in SIZES:
         write_model(folder / f"model{size}", list(CLASSES), size)
 
