@@ -76,7 +76,7 @@ def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: i
     """The same steps by the ordinary loop; yields their losses."""
     values, device, spec = ours.settings, chosen_device(), ours.model
     plan, draws = [], []
-    rows, size = ours.train_rows, values["batch"]
+    rows, size = ours.train_rows, values.batch
     for epoch in range(-(-steps // ours.per_epoch)):
         for pool in data.epoch_order(rows, 0, epoch):
             plan += np.array_split(pool, data.steps(len(pool), size))
@@ -89,11 +89,11 @@ def ordinary_steps(ours: training.Trainer, cubes: Path, teachers: Path, steps: i
         cubes, teachers, clip, plan[:steps], draws[0], shapes.radius, shapes.max_gap
     )
     size = shapes.side << shapes.pools
-    network = ordinary_loop.Network(*values["encoder_options"].values(), size, CLASSES)
+    network = ordinary_loop.Network(*values.encoder_options.values(), size, CLASSES)
     network.copy_weights(spec)
     network.encoder.to(memory_format=layout)
     distillation = spec.tasks["distillation"]
-    low = values["precision"] == "bfloat16"
+    low = values.precision == "bfloat16"
     yield from ordinary_loop.train(
         network.to(device), batches, distillation.mean, distillation.deviation, device, low
     )

@@ -80,7 +80,7 @@ def convolutions_alone(depth: str, width: str):
             trainer = training_input.trainer(samples, given)
             batch = training_input.first_batch(trainer)
             layers = training_input.convolutions(trainer.model, batch)
-        kind = torch.bfloat16 if given["precision"] == "bfloat16" else torch.float32
+        kind = torch.bfloat16 if given.precision == "bfloat16" else torch.float32
         seconds = sum(alone(*layer, device, kind) for layer in layers)
         return len(batch.cubes), seconds
 
@@ -147,7 +147,7 @@ def profiled(folder: Path) -> dict:
 def same_losses(folder: Path) -> dict:
     """The total losses of both loops over EQUAL steps from the same weights."""
     small, given = folder / "small", training_input.settings("shallow", "narrow", EQUAL_BATCH)
-    given |= {"precision": "float32"}
+    given = given.model_copy(update={"precision": "float32"})
     with training_input.open_samples(small, SMALL) as samples:
         trainer = training_input.trainer(samples, given)
         files = small / f"cubes{SMALL}.h5", small / f"teachers{SMALL}.h5"
