@@ -1,9 +1,10 @@
 """Stage `features`: what is measured of each object for the tasks that need no training.
 
 `flow`: how the object's pixels move from its frame to the next, by dense optical flow within its
-box. `step`: the seconds between the two. `embedding`: what a frozen network makes of its crop.
-`altered`, of the training split: what it makes of that crop turned by a quarter, an anomaly made of
-a normal object, by which calibration weighs the task. Rows are those of `cubes.h5`.
+box. `step`: the seconds between the two. `height`: of the box, in widths of the picture.
+`embedding`: what a frozen network makes of its crop. `altered`, of the training split: what it
+makes of that crop turned by a quarter, an anomaly made of a normal object, by which calibration
+weighs the task. Rows are those of `cubes.h5`.
 
 Stage `image_features`: the embedding of pictures, and in training `altered`, of the mean of a
 picture and another one of its class. The network sees pictures at a size of its own, larger than
